@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
 mod access;
+mod answering;
 mod assisting;
 mod calling;
 mod colleagues;

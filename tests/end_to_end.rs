@@ -10,6 +10,7 @@ mod asked;
 mod counting;
 mod documented;
 mod exchange;
+mod handovers;
 // Processes are found through Linux's `/proc`.
 #[cfg(target_os = "linux")]
 mod kills;

@@ -96,7 +96,8 @@ async fn a_person_who_takes_it_while_the_model_thinks_is_never_talked_over() {
         assert!(matches!(desk.tell(&key, on).await.unwrap(), Told::Changed { .. }));
         let wait = desk.now(&key).await.ai_wait().unwrap().id;
         assert!(matches!(desk.tell(&key, Event::AiClaims { wait }).await.unwrap(), Told::Changed { .. }));
-        let answer = AiAnswer { name: "Ada".into(), disclosure: None, text: "From 9 to 18.".into(), farewell: None };
+        let limits = domain::ai_agent::Limits::default();
+        let answer = AiAnswer { name: "Ada".into(), disclosure: None, text: "From 9 to 18.".into(), farewell: None, limits };
         let (answered, one, other) = tokio::join!(
             desk.tell(&key, Event::AiAnswered { wait, answer: Box::new(answer) }),
             desk.tell(&key, Event::Pick { agent: desk.agents[0].clone() }),

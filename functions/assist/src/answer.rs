@@ -16,7 +16,7 @@ use domain::decide::{AiAnswer, AiEscalation, Event};
 use domain::effect::InteractionKey;
 use domain::history::{Escalated, Said};
 use domain::ids::ContactId;
-use domain::interaction::{Answering, Interaction};
+use domain::interaction::Interaction;
 use domain::message::{Author, Content, Message};
 use engine::ports::{Directory, Idempotency, PortError, Store, World};
 use engine::{Engine, EngineError, Told};
@@ -27,16 +27,8 @@ use tokio::time::Instant;
 
 use crate::insights::Outside;
 
-/// How long the model and its knowledge base may take. The function has 60 s, and before and after them some tables
-/// are read and written.
-const TIME: Duration = Duration::from_secs(50);
-
 /// The time that is left for writing the answer before the wait is over.
 const MARGIN: Duration = Duration::from_secs(5);
-
-/// The most answers to a contact in an hour: one a minute. Two bots that face each other, in as many interactions as
-/// they like, stop here.
-pub(crate) const MOST_AN_HOUR: u32 = 60;
 
 /// What an answer needs beside the engine.
 pub(crate) trait Thinking: Outside {
@@ -45,8 +37,9 @@ pub(crate) trait Thinking: Outside {
     /// What the AI agent's model replies: one call, which is paid for.
     fn ask(&self, agent: &AiAgent, version: u64, prompt: &Prompt, until: Instant)
     -> impl Future<Output = Result<Reply, ModelError>> + Send;
-    /// Counts an answer to a contact. False if there were [`MOST_AN_HOUR`] in this hour.
-    fn may_answer(&self, contact: &ContactId) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// Counts an answer to a contact. False if there were `most` in this hour: two bots that face each other, in as
+    /// many interactions as they like, stop here.
+    fn may_answer(&self, contact: &ContactId, most: u32) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// What became of a job.
@@ -70,7 +63,7 @@ pub(crate) async fn answer<S: Store, D: Directory, W: World>(
     let Some(claimed) = told(engine, key, Event::AiClaims { wait }).await? else { return Ok(Outcome::Stale) };
     let left = claimed.ai_wait().and_then(|own| own.until).map(|until| engine.world.now().duration_until(until));
     let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or_default();
-    let until = Instant::now() + left.saturating_sub(MARGIN).min(TIME);
+    let until = Instant::now() + left.saturating_sub(MARGIN);
     let (event, outcome) = match thought(outside, &claimed, until).await {
         Ok(answer) => (Event::AiAnswered { wait, answer: Box::new(answer) }, Outcome::Answered),
         Err(escalation) => {
@@ -111,7 +104,7 @@ async fn thought(outside: &impl Thinking, interaction: &Interaction, until: Inst
     let (agent, version) = known.ok_or_else(|| nameless(Escalated::Gone))?;
     let farewell = agent.escalation.message.clone();
     match reply(outside, interaction, &agent, version, until).await {
-        Ok(text) => Ok(AiAnswer { name: agent.name, disclosure: agent.disclosure, text, farewell }),
+        Ok(text) => Ok(AiAnswer { name: agent.name, disclosure: agent.disclosure, text, farewell, limits: agent.limits }),
         Err((why, said)) => Err(AiEscalation { name: Some(agent.name), why, said, farewell }),
     }
 }
@@ -132,7 +125,7 @@ async fn reply(
         tracing::info!(event = "assist.no_reply", interaction = interaction.id.as_str(), error = error.label());
         plainly(if error == ModelError::Late { Escalated::Late } else { Escalated::Failed })
     };
-    if interaction.answering.in_a_row >= Answering::MOST_IN_A_ROW {
+    if interaction.answering.in_a_row >= agent.limits.in_a_row {
         return Err(plainly(Escalated::Limit));
     }
     let thread = outside.thread(interaction).await.map_err(failed)?;
@@ -141,9 +134,10 @@ async fn reply(
     if agent.escalation.is_asked_for(&question) {
         return Err(plainly(Escalated::Phrase));
     }
-    if !outside.may_answer(&interaction.contact).await.map_err(failed)? {
+    if !outside.may_answer(&interaction.contact, agent.limits.an_hour).await.map_err(failed)? {
         return Err(plainly(Escalated::Limit));
     }
+    let until = until.min(Instant::now() + Duration::from_secs(agent.limits.seconds.into()));
     let retrieved = outside.retrieve(agent, &question, until).await.map_err(refused)?;
     let prompt = prompt(agent, Task::Customer, &knowledge(agent, retrieved), &said, interaction.language.as_ref());
     let prompt = prompt.on(&interaction.account);

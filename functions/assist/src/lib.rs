@@ -42,7 +42,7 @@ use models::{ModelError, Models, NoInsights, Passage, Reply};
 use store::{Configuration, Counted, Interactions, Order};
 use tokio::time::Instant;
 
-use answer::{MOST_AN_HOUR, Thinking};
+use answer::Thinking;
 use insights::{NotMade, Outside};
 
 /// How long a model may take. The function has 60 s: before the call, and after it, some tables are read and written.
@@ -99,20 +99,31 @@ impl Thinking for World {
         self.models.ask(agent, version, prompt, until).await
     }
 
-    async fn may_answer(&self, contact: &ContactId) -> Result<bool, PortError> {
-        let counted = self.store.count(contact.as_str(), "ai-answer", 1, MOST_AN_HOUR, cloud::time::now()).await?;
+    async fn may_answer(&self, contact: &ContactId, most: u32) -> Result<bool, PortError> {
+        let counted = self.store.count(contact.as_str(), "ai-answer", 1, most, cloud::time::now()).await?;
         Ok(counted == Counted::Within)
     }
 }
 
-struct Function {
+/// The function, with its clients.
+pub struct Function {
     engine: Engine<Interactions, Configuration, System>,
     outside: World,
     queue: Queue,
 }
 
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Function(…)")
+    }
+}
+
 impl Function {
-    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+    /// Wires the clients from the environment: the tables, the models and `ASSIST_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// A variable is missing or can't be used.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         let engine = store::open_engine(aws, env)?;
         let outside = World { store: engine.store.clone(), configuration: engine.directory.clone(), models: Models::from_env(aws, env)? };
         Ok(Self { engine, outside, queue: Queue::from_env(aws, env, "ASSIST_QUEUE_URL")? })

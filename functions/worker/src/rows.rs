@@ -64,7 +64,7 @@ pub(crate) struct Digest {
 #[derive(Debug, Clone, PartialEq)]
 struct Said {
     at: Timestamp,
-    by: &'static str,
+    by: String,
     text: String,
 }
 
@@ -80,10 +80,10 @@ impl Digest {
             return;
         }
         let by = match &message.author {
-            Author::Customer => "customer",
-            Author::Agent { .. } => "agent",
-            Author::System => "system",
-            Author::Ai { .. } => "ai",
+            Author::Customer => "customer".to_owned(),
+            Author::Agent { .. } => "agent".to_owned(),
+            Author::System => "system".to_owned(),
+            Author::Ai { name, .. } => format!("ai: {name}"),
         };
         match &message.author {
             Author::Customer => self.from_customer += 1,
@@ -143,7 +143,7 @@ pub(crate) fn of_interaction(interaction: &Interaction, digest: &Digest, names: 
         Target::Agent(_) | Target::Account(_) => None,
     });
     let at = |said: &Option<Said>| said.as_ref().map_or_else(String::new, |said| said.at.to_string());
-    let by = |said: &Option<Said>| said.as_ref().map_or_else(String::new, |said| said.by.to_owned());
+    let by = |said: &Option<Said>| said.as_ref().map_or_else(String::new, |said| said.by.clone());
     let text = |said: &Option<Said>| said.as_ref().map_or_else(String::new, |said| said.text.clone());
     let status = if interaction.is_open() { "open" } else { "closed" };
     [
@@ -263,16 +263,17 @@ pub(crate) mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let insights = Some(Insights { sentiment: Sentiment::Mixed, at, version: 2 });
         let interaction = Interaction { insights, ..fixtures::interaction(Status::Closed, at) };
+        let ada = Author::Ai { ai_agent: fixtures::ai_agent().id, name: "Ada".to_owned() };
         let mut digest = Digest::with(Summary::of("Asked for a refund.").ok());
         let message = fixtures::message(at);
         let note = Message { content: Content::Note { body: "secret".to_owned() }, ..message.clone() };
-        let long = Message { content: Content::Text { body: "é".repeat(TEXT + 1) }, author: Author::System, ..message.clone() };
+        let long = Message { content: Content::Text { body: "é".repeat(TEXT + 1) }, author: ada, ..message.clone() };
         [&message, &long, &note].into_iter().for_each(|message| digest.add(message));
         let row = of_interaction(&interaction, &digest, &names());
         let cells: BTreeMap<&str, &str> = INTERACTION.into_iter().zip(row.iter().map(String::as_str)).collect();
         assert_eq!((cells["account"], cells["account_key"], cells["status"]), ("Roma", "ROMA1", "closed"));
         assert_eq!((cells["contact_address"], cells["messages_from_customer"], cells["messages_from_agents"]), ("+393331234567", "1", "0"));
-        assert_eq!((cells["first_message"], cells["first_message_by"], cells["last_message_by"]), ("Buongiorno", "customer", "system"));
+        assert_eq!((cells["first_message"], cells["first_message_by"], cells["last_message_by"]), ("Buongiorno", "customer", "ai: Ada"));
         assert_eq!((cells["sentiment"], cells["summary"]), ("mixed", "Asked for a refund."));
         assert_eq!(cells["last_message"].chars().count(), TEXT + 1);
         assert!(cells["last_message"].ends_with('…') && !row.concat().contains("secret"));

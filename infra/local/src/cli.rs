@@ -138,6 +138,7 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
             demo::exchange(&mut story, &demo, &standin, connected.key).await?;
         }
         demo::abroad(&mut story, &demo, &standin).await?;
+        demo::answered(&mut story, &demo, &standin).await?;
         if options.history > 0 {
             println!("\nA past is added:");
             let words = format!("{} conversations of the last three months are written.", options.history);

@@ -3,6 +3,7 @@
 //! transcript.
 
 mod abroad;
+mod answered;
 
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -13,9 +14,10 @@ use serde_json::{Value, json};
 
 use crate::client::{Api, Customer, Socket};
 use crate::deploy::Stack;
-use crate::standin::{self, Account, Called, PICTURE, Sent, StandIn};
+use crate::standin::{self, Account, Called, MODEL_KEY, PICTURE, Sent, StandIn};
 
 pub use abroad::abroad;
+pub use answered::answered;
 
 /// The key of the demo's first account, whose provider is Twilio.
 pub const ACCOUNT_KEY: &str = "DEMO1";
@@ -43,6 +45,9 @@ pub const CAPTION: &str = "Is this the right one?";
 /// The time limit of a step. A step takes a second or two when everything is warm, but the first calls also start
 /// the functions, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Functions that run already know a change of the account within five seconds.
+const KNOWN: Duration = Duration::from_secs(6);
 
 /// Prints each step with the time that it took.
 #[derive(Debug)]
@@ -416,6 +421,51 @@ async fn copied(agent: &Person, path: &str) -> Result<()> {
 async fn log_in(person: &Person) -> Result<Socket> {
     person.api.put("/presence", &json!({"state": "ready"})).await?;
     person.api.connect().await
+}
+
+/// Makes an AI agent on the stand-in, with its key. `more` adds to its document.
+async fn ai_agent(admin: &Api, standin: &str, more: &Value) -> Result<String> {
+    let mut document = json!({
+        "provider": "OPENAI_COMPATIBLE",
+        "base_url": format!("{standin}/ai/v1"),
+        "model": "small",
+        "knowledge": {"texts": [{"title": "Delivery", "text": "A delivery takes two days."}]},
+    });
+    if let (Some(document), Some(more)) = (document.as_object_mut(), more.as_object()) {
+        document.extend(more.clone());
+    }
+    let id = created(admin, "/ai-agents", &document).await?;
+    let key = json!({"key": MODEL_KEY});
+    admin.call_with(Method::PUT, &format!("/ai-agents/{id}/key"), &[("if-match", "\"1\"")], Some(&key)).await?.expect_status(200)?;
+    Ok(id)
+}
+
+/// Changes an account. Returns its `ETag`.
+async fn patch_account(admin: &Api, id: &str, patch: &Value) -> Result<String> {
+    let path = format!("/accounts/{id}");
+    let tag = format!("\"{}\"", admin.get(&path).await?["version"]);
+    let changed = admin.call_with(Method::PATCH, &path, &[("if-match", &tag)], Some(patch)).await?.expect_status(200)?;
+    Ok(format!("\"{}\"", changed["version"]))
+}
+
+/// The path of the next interaction of an account that a screen shows as offered.
+async fn offered_on(screen: &mut Socket, account: &str) -> Result<String> {
+    let offered = |event: &Value| event["event"]["type"] == "offered" && event["event"]["interaction"]["account"] == account;
+    let offer = screen.wait_for(PATIENCE, offered).await?;
+    Ok(format!("/interactions/{}", offer["event"]["interaction"]["id"].as_str().context("the offer names no interaction")?))
+}
+
+async fn close(agent: &Person, path: &str) -> Result<Value> {
+    agent.api.post(&format!("{path}/close"), &json!({"disposition": "Solved"})).await
+}
+
+/// The insights of an interaction, once they are made.
+async fn summed_up(agent: &Person, path: &str) -> Result<Value> {
+    until(async || {
+        let insights = agent.api.get(path).await?["insights"].clone();
+        Ok((!insights.is_null()).then_some(insights))
+    })
+    .await
 }
 
 async fn transcript(agent: &Person, path: &str, texts: &[&str], files: &[&[u8]]) -> Result<()> {

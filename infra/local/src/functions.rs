@@ -109,4 +109,17 @@ mod tests {
             assert!(!tree.contains(&format!("{package} feature \"{feature}\"")), "{tree}");
         }
     }
+
+    #[test]
+    fn models_and_translators_are_linked_into_functions_of_their_own_alone() {
+        for (package, expected) in [("models", &["assist", "assist-api"][..]), ("aws-sdk-translate", &["assist-api"][..])] {
+            let mut tree = std::process::Command::new(env!("CARGO"));
+            tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--exclude", env!("CARGO_PKG_NAME")]);
+            let output = tree.args(["--edges", "normal", "--prefix", "none", "--invert", package]).output().unwrap();
+            let tree = String::from_utf8(output.stdout).unwrap();
+            let found: BTreeSet<_> =
+                tree.lines().filter_map(|line| NAMES.iter().find(|name| line.starts_with(&format!("{name} v")))).collect();
+            assert_eq!(found, expected.iter().collect(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
 }

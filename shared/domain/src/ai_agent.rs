@@ -46,6 +46,9 @@ pub struct AiAgent {
     /// When it hands over to a person.
     #[serde(default)]
     pub escalation: Escalation,
+    /// How often and how long it answers customers before people take over.
+    #[serde(default)]
+    pub limits: Limits,
     /// Bedrock's guardrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrail: Option<Guardrail>,
@@ -190,6 +193,43 @@ impl Escalation {
 /// The words of a text in lower case, without what stands between them.
 fn words(text: &str) -> Vec<String> {
     text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// How often and how long an AI agent answers customers before people take over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AiLimits))]
+pub struct Limits {
+    /// The most messages in a row without a person. Then the interaction waits for people.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 20, minimum = 1, maximum = 100))]
+    pub in_a_row: u32,
+    /// The most answers to one contact in an hour, over all interactions.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 60, minimum = 1, maximum = 600))]
+    pub an_hour: u32,
+    /// The most answers in a row that are dropped because the customer wrote meanwhile. Each is a paid call.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 3, minimum = 0, maximum = 10))]
+    pub dropped: u32,
+    /// The time in seconds that the knowledge base and the model have for an answer.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 50, minimum = 5, maximum = 50))]
+    pub seconds: u32,
+}
+
+impl Limits {
+    /// A customer who has not been helped by so many answers needs a person, and two bots that face each other stop.
+    pub const IN_A_ROW: std::ops::RangeInclusive<u32> = 1..=100;
+    /// One a minute by default. Ten a minute are faster than anybody reads.
+    pub const AN_HOUR: std::ops::RangeInclusive<u32> = 1..=600;
+    /// With none, each message that comes meanwhile hands over.
+    pub const DROPPED: std::ops::RangeInclusive<u32> = 0..=10;
+    /// The function that asks the model has 60 s, in which it also reads and writes tables. Most models answer nothing
+    /// in less than some seconds.
+    pub const SECONDS: std::ops::RangeInclusive<u32> = 5..=50;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_a_row: 20, an_hour: 60, dropped: 3, seconds: *Self::SECONDS.end() }
+    }
 }
 
 /// A guardrail of Amazon Bedrock.

@@ -62,6 +62,7 @@ pub fn ai_agent() -> AiAgent {
         language: None,
         disclosure: None,
         escalation: Escalation { phrases: vec!["operator".to_owned()], message: None },
+        limits: crate::ai_agent::Limits::default(),
         guardrail: None,
         price: None,
     }

@@ -644,6 +644,8 @@ pub enum Skip {
     PersonHadIt,
     /// An AI agent has handed the customer's message over to people.
     HandedOver,
+    /// An AI agent has reached a limit in this interaction, so only people switch one on.
+    UsedUp,
 }
 
 /// The reason why a wait ended.

@@ -7,6 +7,7 @@ use crate::active::Active;
 use crate::agent::Presence;
 use crate::commands::Commands;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
+use crate::history::Escalated;
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
 use crate::insights::Insights;
@@ -176,7 +177,7 @@ pub struct Answering {
     /// The answers in a row that were not sent because the customer had written meanwhile.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u32,
-    /// The answers in a row since a person had to do with the interaction.
+    /// The messages in a row, answers and those that announce a person, since a person had to do with the interaction.
     #[serde(skip_serializing_if = "is_zero")]
     pub in_a_row: u32,
     /// Whether the customer was told that no person answers.
@@ -186,6 +187,13 @@ pub struct Answering {
     /// no loop asks models again and again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
+    /// Why an AI agent handed over last, for whoever is told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
+    /// Whether an AI agent has reached a limit here. From then on only people switch one on: two bots that face each
+    /// other would begin anew with each run of the plan.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub used_up: bool,
     /// Whether a person has had the interaction or switched the AI agent on or off. From then on only people switch it
     /// on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -193,13 +201,6 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// The most answers in a row without a person. A customer who has not been helped by then needs a person, and two
-    /// bots that face each other stop here.
-    pub const MOST_IN_A_ROW: u32 = 20;
-
-    /// The most answers in a row that are dropped because the customer goes on writing. Each is a paid call.
-    pub const MOST_DROPPED: u32 = 3;
-
     fn is_none(&self) -> bool {
         *self == Self::default()
     }

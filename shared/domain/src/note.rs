@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::InteractionKey;
+use crate::history::Escalated;
 use crate::ids::{AccountId, TriggerId};
 use crate::inbound::Alert;
 use crate::interaction::Interaction;
@@ -43,6 +44,9 @@ pub struct Note {
     /// The time in the thread of the first message that was not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
+    /// Why the AI agent handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
     /// The account's alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertNote>,
@@ -84,6 +88,7 @@ impl Note {
             account: Some(interaction.account.clone()),
             interaction: Some(interaction.key()),
             at,
+            escalated: interaction.answering.escalated.filter(|_| kind == NoteKind::Escalation),
             from: interaction.last_message.as_ref().filter(|_| kind == NoteKind::NewMessages).map(|last| last.at),
             alert: None,
             trigger: None,
@@ -95,14 +100,14 @@ impl Note {
     pub fn of_alert(account: AccountId, alert: AlertNote, received_at: Timestamp, at: Timestamp) -> Self {
         let version = u64::try_from(received_at.as_millisecond()).unwrap_or_default();
         let account = Some(account);
-        Self { kind: NoteKind::AccountAlert, account, interaction: None, at, from: None, alert: Some(alert), trigger: None, version }
+        Self { kind: NoteKind::AccountAlert, account, interaction: None, at, from: None, escalated: None, alert: Some(alert), trigger: None, version }
     }
 
     /// The note about a trigger that was switched off at `disabled_at`.
     pub fn of_trigger(trigger: TriggerNote, disabled_at: Timestamp, at: Timestamp) -> Self {
         let version = u64::try_from(disabled_at.as_millisecond()).unwrap_or_default();
         let (kind, trigger) = (NoteKind::TriggerDisabled, Some(trigger));
-        Self { kind, account: None, interaction: None, at, from: None, alert: None, trigger, version }
+        Self { kind, account: None, interaction: None, at, from: None, escalated: None, alert: None, trigger, version }
     }
 
     /// Its id: there is one for each interaction, for each account and for each trigger.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use domain::agent::{Presence, PresenceState, PresenceWord};
+use domain::history::Escalated;
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use domain::insights::{Insights, Sentiment, Summary};
 use domain::interaction::{Interaction, Stage, Status};
@@ -464,6 +465,9 @@ pub struct NotificationView {
     /// The interaction that it leads to. Absent: it is about the account or the trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<InteractionId>,
+    /// Why the AI agent handed over, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
     /// What the provider says. `GET /admin/accounts/{id}/alerts` tells more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertNote>,
@@ -480,6 +484,7 @@ impl From<&Note> for NotificationView {
             at: note.at,
             account: note.account.clone(),
             interaction: note.interaction.as_ref().map(|place| place.interaction.clone()),
+            escalated: note.escalated,
             alert: note.alert.clone(),
             trigger: note.trigger.clone(),
         }

@@ -1,9 +1,11 @@
 //! AI agents: language models with instructions and knowledge. The key of their service is written, never shown.
 
+use std::ops::RangeInclusive;
+
 use api::{Body, FromPath, IfMatch, Versioned};
 use axum::extract::State;
 use domain::agent::Role;
-use domain::ai_agent::{AiAgent, Escalation, Guardrail, Knowledge, KnowledgeBase, KnowledgeText, ModelProvider, TokenPrice};
+use domain::ai_agent::{AiAgent, Escalation, Guardrail, Knowledge, KnowledgeBase, KnowledgeText, Limits, ModelProvider, TokenPrice};
 use domain::ids::AiAgentId;
 use domain::language::Language;
 use domain::pricing::{Amount, Currency};
@@ -80,6 +82,9 @@ pub(crate) struct AiAgentInput {
     /// When it hands over to a person, beside its own decision to.
     #[schema(required = false)]
     escalation: Escalation,
+    /// How often and how long it answers customers before people take over.
+    #[schema(required = false)]
+    limits: Limits,
     /// Bedrock's guardrail.
     guardrail: Option<Guardrail>,
     /// What a million tokens cost, for reports. If absent: they tell no cost.
@@ -132,6 +137,8 @@ pub(crate) struct AiAgentView {
     disclosure: Option<String>,
     /// When it hands over to a person, beside its own decision to.
     escalation: Escalation,
+    /// How often and how long it answers customers before people take over.
+    limits: Limits,
     /// Bedrock's guardrail.
     #[serde(skip_serializing_if = "Option::is_none")]
     guardrail: Option<Guardrail>,
@@ -173,6 +180,7 @@ fn read(fields: &mut Fields<'_>) -> Option<AiAgentInput> {
     let language = fields.optional("language", parsed(|text| Language::parse(text).map_err(|invalid| invalid.0)));
     let disclosure = fields.optional("disclosure", document(MESSAGE));
     let escalation = fields.object("escalation").map(escalation).unwrap_or_default();
+    let limits = fields.object("limits").map(limits).unwrap_or_default();
     let guardrail = fields.object("guardrail").and_then(guardrail);
     let price = fields.object("price").and_then(price);
     match provider {
@@ -194,6 +202,7 @@ fn read(fields: &mut Fields<'_>) -> Option<AiAgentInput> {
         language,
         disclosure,
         escalation,
+        limits,
         guardrail,
         price,
     })
@@ -284,6 +293,22 @@ fn escalation(mut fields: Fields<'_>) -> Escalation {
     Escalation { phrases, message }
 }
 
+fn limits(mut fields: Fields<'_>) -> Limits {
+    let usual = Limits::default();
+    let mut limit = |name, range: RangeInclusive<u32>, refusal: Refusal, usual| {
+        let within = move |limit: i64| u32::try_from(limit).ok().filter(|limit| range.contains(limit)).ok_or(Invalid(refusal));
+        fields.optional(name, integer(within)).unwrap_or(usual)
+    };
+    let limits = Limits {
+        in_a_row: limit("in_a_row", Limits::IN_A_ROW, "must be from 1 to 100", usual.in_a_row),
+        an_hour: limit("an_hour", Limits::AN_HOUR, "must be from 1 to 600", usual.an_hour),
+        dropped: limit("dropped", Limits::DROPPED, "must be from 0 to 10", usual.dropped),
+        seconds: limit("seconds", Limits::SECONDS, "must be from 5 to 50", usual.seconds),
+    };
+    fields.finish();
+    limits
+}
+
 fn guardrail(mut fields: Fields<'_>) -> Option<Guardrail> {
     let id = fields.required("id", parsed(graphic(MODEL)));
     let version = fields.required("version", parsed(version));
@@ -336,6 +361,7 @@ impl Resource for AiAgent {
             language: input.language.clone(),
             disclosure: input.disclosure.clone(),
             escalation: input.escalation.clone(),
+            limits: input.limits,
             guardrail: input.guardrail.clone(),
             price: input.price,
         })
@@ -357,6 +383,7 @@ impl Resource for AiAgent {
             language: self.language,
             disclosure: self.disclosure,
             escalation: self.escalation,
+            limits: self.limits,
             guardrail: self.guardrail,
             price: self.price,
             version,
@@ -498,6 +525,7 @@ mod tests {
             "instructions": "Answer.\r\n\tBriefly.",
             "knowledge": {"base": {"id": "KB12345678"}, "texts": [{"title": "Hours", "text": "9 to 18"}]},
             "escalation": {"phrases": ["operator"], "message": "One moment."},
+            "limits": {},
         })
     }
 
@@ -512,6 +540,10 @@ mod tests {
         assert_eq!((agent.max_tokens, agent.temperature, agent.key_set_at), (800, None, None));
         assert_eq!((agent.base_url.as_deref(), agent.instructions.as_str()), (Some("https://api.example.com/v1"), "Answer.\n Briefly."));
         assert_eq!(agent.knowledge.base.unwrap().results, 5);
+        assert_eq!(agent.limits, Limits { in_a_row: 20, an_hour: 60, dropped: 3, seconds: 50 });
+        let mut limited = body();
+        limited["limits"] = json!({"in_a_row": 1, "dropped": 0});
+        assert_eq!(made(limited, None).limits, Limits { in_a_row: 1, dropped: 0, ..Limits::default() });
     }
 
     #[test]
@@ -543,6 +575,14 @@ mod tests {
             ("escalation.phrases[0]", json!(["?!"])),
             ("escalation.phrases[1]", json!(["operator", "operator"])),
             ("escalation.failures", json!(1)),
+            ("limits", json!(20)),
+            ("limits.in_a_row", json!(0)),
+            ("limits.in_a_row", json!(101)),
+            ("limits.an_hour", json!(601)),
+            ("limits.dropped", json!(-1)),
+            ("limits.seconds", json!(51)),
+            ("limits.seconds", json!("fast")),
+            ("limits.a_day", json!(1)),
             ("key_set_at", json!("2026-01-01T00:00:00Z")),
             ("api_key", json!("secret")),
         ] {

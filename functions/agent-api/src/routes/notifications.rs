@@ -209,6 +209,7 @@ mod tests {
             interaction: Some(interaction.key()),
             at: Timestamp::UNIX_EPOCH,
             from: None,
+            escalated: None,
             alert: None,
             trigger: None,
             version: 1,

@@ -66,7 +66,8 @@ impl Thinking for Fake {
         self.says.clone()
     }
 
-    async fn may_answer(&self, _: &ContactId) -> Result<bool, PortError> {
+    async fn may_answer(&self, _: &ContactId, most: u32) -> Result<bool, PortError> {
+        assert_eq!(most, self.agent.as_ref().unwrap().limits.an_hour);
         Ok(self.may_answer)
     }
 }
@@ -154,31 +155,48 @@ async fn an_answer_is_sent_once_with_the_disclosure_before_it() {
     assert!(by.into_iter().all(|author| author == ada));
 }
 
+fn reply(text: &str, stop: Stop, calls: &[(&str, Value)]) -> Result<Reply, ModelError> {
+    let calls = calls.iter().map(|(name, arguments)| ((*name).to_owned(), arguments.clone())).collect();
+    Ok(Reply { text: text.to_owned(), stop, calls, ..Reply::default() })
+}
+
+/// What the port gives for a case of `failures.json`, whose faults the tests on the local engine have the stand-ins of
+/// both services make.
+fn said_in(case: &str) -> Result<Reply, ModelError> {
+    match case {
+        "a rate limit" => Err(ModelError::Busy),
+        "no credit" => Err(ModelError::UsedUp),
+        "a refused key" => Err(ModelError::Refused),
+        "an unknown model" => Err(ModelError::Unknown),
+        "a setting that is not taken" => Err(ModelError::NotTaken),
+        "a prompt that is too long" => Err(ModelError::TooLong),
+        "an error of the server" | "an error of the gateway" | "a closed connection" | "half a document" | "garbage" => {
+            Err(ModelError::Failed)
+        }
+        "a model that is late" | "a model that hangs" => Err(ModelError::Late),
+        "an empty answer" => says("  "),
+        "100,000 characters" => says(&"x".repeat(100_000)),
+        "an answer that is cut off" => reply("From 9", Stop::Length, &[]),
+        "a tool that was not offered" => reply("Done.", Stop::Tool, &[("send_money", json!({ "to": "me" }))]),
+        "the customer's own text" => says("when are YOU open?"),
+        "the company's last text" => says("Welcome!"),
+        "a filter" | "a refusal" => reply("No.", Stop::Filtered, &[]),
+        "a call for a person" => reply("Wait.", Stop::Tool, &[("escalate", json!({ "reason": "too hard" }))]),
+        other => panic!("{other} says nothing here"),
+    }
+}
+
 #[tokio::test]
 async fn whatever_a_model_does_instead_of_answering_hands_over_and_sends_nothing_of_it() {
-    let reply = |text: &str, stop, calls: &[(&str, Value)]| {
-        let calls = calls.iter().map(|(name, arguments)| ((*name).to_owned(), arguments.clone())).collect();
-        Ok(Reply { text: text.to_owned(), stop, calls, ..Reply::default() })
-    };
-    let long = "x".repeat(100_000);
-    for (said, why) in [
-        (Err(ModelError::Busy), Escalated::Failed),
-        (Err(ModelError::Failed), Escalated::Failed),
-        (Err(ModelError::Refused), Escalated::Failed),
+    let table: Vec<Value> = serde_json::from_str(include_str!("failures.json")).unwrap();
+    let told = |case: &Value| (said_in(case["case"].as_str().unwrap()), serde_json::from_value(case["why"].clone()).unwrap());
+    let more: [(_, Escalated); 4] = [
         (Err(ModelError::NoKey), Escalated::Failed),
-        (Err(ModelError::Late), Escalated::Late),
-        (says("  "), Escalated::Unusable),
-        (says(&long), Escalated::Unusable),
-        (says("when are YOU open?"), Escalated::Unusable),
-        (says("Welcome!"), Escalated::Repeated),
-        (reply("From 9", Stop::Length, &[]), Escalated::Unusable),
         (reply("", Stop::Malformed, &[]), Escalated::Unusable),
-        (reply("No.", Stop::Filtered, &[]), Escalated::Refused),
-        (reply("Done.", Stop::Tool, &[("send_money", json!({ "to": "me" }))]), Escalated::Unusable),
         (reply("Done.", Stop::End, &[("send_money", json!({}))]), Escalated::Unusable),
-        (reply("Wait.", Stop::Tool, &[("escalate", json!({ "reason": "angry" }))]), Escalated::Model),
         (reply("", Stop::Tool, &[("send_money", json!({})), ("escalate", Value::Null)]), Escalated::Model),
-    ] {
+    ];
+    for (said, why) in table.iter().map(told).chain(more) {
         let mut desk = desk("When are you open?").await;
         desk.agent.as_mut().unwrap().escalation.message = Some("A colleague goes on.".to_owned());
         desk.says = said;
@@ -190,6 +208,15 @@ async fn whatever_a_model_does_instead_of_answering_hands_over_and_sends_nothing
         let told = |fact: &Fact| matches!(fact, Fact::AiEscalated { why: told, .. } if *told == why);
         assert_eq!(desk.engine.store.history(&now.id).iter().filter(|entry| told(&entry.fact)).count(), 1);
     }
+}
+
+#[tokio::test]
+async fn each_ai_agent_has_its_own_limits() {
+    let mut desk = desk("Hello").await;
+    let limits = &mut desk.agent.as_mut().unwrap().limits;
+    limits.in_a_row = 0;
+    assert_eq!((desk.job().await.unwrap(), desk.calls()), (Outcome::Escalated(Escalated::Limit), 0));
+    assert!(desk.now().answering.used_up, "only people switch it on again");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ import { t, type Key } from './i18n'
 
 const WORDS: Record<string, Key> = {
   'ai-address-refused': 'aiRefused', 'ai-busy': 'aiBusy', 'ai-failed': 'aiFailed', 'ai-key-missing': 'aiRefused', 'ai-late': 'aiLate', 'ai-no-answer': 'aiNoAnswer', 'ai-not-taken': 'aiRefused',
-  'ai-refused': 'aiRefused', 'ai-too-long': 'aiTooLong', 'ai-unknown': 'aiRefused', 'ai-used-up': 'aiUsedUp', 'assistant-off': 'aiOff', 'nothing-to-answer': 'aiNothing',
+  'ai-refused': 'aiRefused', 'ai-too-long': 'aiTooLong', 'ai-unknown': 'aiRefused', 'ai-used-up': 'aiUsedUp', 'assistant-off': 'aiOff', 'insights-off': 'insightsOff', 'no-ai-agent': 'aiNobody', 'nothing-to-answer': 'aiNothing', 'nothing-to-sum-up': 'aiNothing',
   'account-inactive': 'refusedInactive', 'at-capacity': 'refusedCapacity', 'attachment-pending': 'filePending', 'attachment-too-large': 'refusedTooLarge', changed: 'refusedChanged', 'customer-blocked': 'refusedBlocked', closed: 'spyClosed', deleted: 'spyGone',
   forbidden: 'problemForbidden', held: 'refusedHeld', 'language-unclear': 'translateUnclear', 'language-unknown': 'translateUnknown', 'language-unsupported': 'translateUnsupported', 'log-not-ready': 'refusedLog', 'logged-out': 'refusedLoggedOut', 'marketing-refused': 'refusedMarketing', 'media-type': 'refusedMediaType', merged: 'refusedMerged',
   'no-agent': 'noAgent', no_agent: 'noAgent', 'no-customer-message': 'refusedNoMessage', 'no-file': 'refusedNoFile', 'no-such-target': 'refusedTarget', 'not-a-member': 'refusedMember', 'not-found': 'problemGone',

@@ -29,9 +29,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
     'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
     'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'
-  },
-  assist: {
-    'post /ai-agents/{id}/test': 'trying an AI agent out has no screen yet'
   }
 }
 /** The operations of each API are in a file of `src/api`. */

@@ -1,15 +1,13 @@
 //! A customer from Portugal writes to a desk in Italy: translations, an AI agent for the agents, a video call, and
 //! insights at the end.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Demo, PATIENCE, Story, created, log_in, until};
+use super::{Demo, KNOWN, PATIENCE, Story, ai_agent, close, log_in, offered_on, patch_account, summed_up};
 use crate::client::Api;
-use crate::standin::{MODEL_KEY, StandIn, VIDEO_KEY};
+use crate::standin::{StandIn, VIDEO_KEY};
 
 /// The account of this conversation. The others stay as any new account is.
 const KEY: &str = "SINC1";
@@ -18,9 +16,6 @@ const KEY: &str = "SINC1";
 const ASKED: (&str, &str) = ("Olá, a minha encomenda ainda não chegou.", "Buongiorno, il mio pacco non è ancora arrivato.");
 const ANSWERED: (&str, &str) = ("Arriva domani mattina.", "Chega amanhã de manhã.");
 const THANKED: &str = "Muito obrigado!";
-
-/// Functions that run already know a change of the account within five seconds.
-const KNOWN: Duration = Duration::from_secs(6);
 
 /// Plays the conversation.
 ///
@@ -37,9 +32,7 @@ pub async fn abroad(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result
 
     let mut annas = story.step("Anna is ready; her screen is connected.", log_in(anna)).await?;
     story.step(&format!("The customer writes: {}", ASKED.0), async { customer.text(ASKED.0).await?.expect_status(200) }).await?;
-    let offered = |event: &Value| event["event"]["type"] == "offered" && event["event"]["interaction"]["account"] == connected.id;
-    let offer = story.step("Anna's screen shows the offer.", annas.wait_for(PATIENCE, offered)).await?;
-    let path = format!("/interactions/{}", offer["event"]["interaction"]["id"].as_str().context("the offer names no interaction")?);
+    let path = story.step("Anna's screen shows the offer.", offered_on(&mut annas, &connected.id)).await?;
     story.step("Anna accepts.", anna.api.post(&format!("{path}/accept"), &json!({}))).await?;
     story.step("Anna opens the conversation.", anna.api.put(&format!("{path}/tab"), &json!({}))).await?;
 
@@ -71,12 +64,8 @@ pub async fn abroad(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result
     let arrived = |event: &Value| event["event"]["message"]["content"]["body"] == THANKED;
     story.step("Anna's screen shows the message.", annas.wait_for(PATIENCE, arrived)).await?;
 
-    story.step("Anna closes the conversation.", anna.api.post(&format!("{path}/close"), &json!({"disposition": "Solved"}))).await?;
-    let insights = until(async || {
-        let insights = anna.api.get(&path).await?["insights"].clone();
-        Ok((!insights.is_null()).then_some(insights))
-    });
-    let insights = story.step("It is summed up.", insights).await?;
+    story.step("Anna closes the conversation.", close(anna, &path)).await?;
+    let insights = story.step("It is summed up.", summed_up(anna, &path)).await?;
     ensure!(insights["sentiment"] == "positive", "the customer thanked: {insights}");
     annas.close().await
 }
@@ -84,30 +73,17 @@ pub async fn abroad(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result
 /// Switches the account's services on.
 async fn prepare(demo: &Demo, account: &str, standin: &str) -> Result<()> {
     let admin = Api::new(&demo.admin_url, &demo.admin_token);
-    let knows = json!({"title": "Delivery", "text": "A delivery takes two days."});
-    let ada = json!({
-        "name": "Ada",
-        "provider": "OPENAI_COMPATIBLE",
-        "base_url": format!("{standin}/ai/v1"),
-        "model": "small",
-        "instructions": "Help the desk of an online shop.",
-        "knowledge": {"texts": [knows]},
-        "price": {"input": "0.06", "output": "0.24", "currency": "USD"},
-    });
-    let ada = created(&admin, "/ai-agents", &ada).await?;
-    let key = format!("/ai-agents/{ada}/key");
-    admin.call_with(Method::PUT, &key, &[("if-match", "\"1\"")], Some(&json!({"key": MODEL_KEY}))).await?.expect_status(200)?;
+    let price = json!({"input": "0.06", "output": "0.24", "currency": "USD"});
+    let ada = json!({"name": "Ada", "instructions": "Help the desk of an online shop.", "price": price});
+    let ada = ai_agent(&admin, standin, &ada).await?;
     let settings = json!({
         "translation": {"enabled": true, "provider": "AWS", "language": "it"},
         "assistant": ada,
         "insights": {"ai_agent": ada, "at_closing": true},
         "video": {"enabled": true, "topic": "Demo"},
     });
-    let path = format!("/accounts/{account}");
-    let version = async || anyhow::Ok(format!("\"{}\"", admin.get(&path).await?["version"]));
-    let patch = json!({"settings": settings});
-    admin.call_with(Method::PATCH, &path, &[("if-match", &version().await?)], Some(&patch)).await?.expect_status(200)?;
-    let (place, tag, key) = (format!("{path}/video/key"), version().await?, json!({"key": VIDEO_KEY}));
+    let tag = patch_account(&admin, account, &json!({"settings": settings})).await?;
+    let (place, key) = (format!("/accounts/{account}/video/key"), json!({"key": VIDEO_KEY}));
     admin.call_with(Method::PUT, &place, &[("if-match", &tag)], Some(&key)).await?.expect_status(200)?;
     tokio::time::sleep(KNOWN).await;
     Ok(())

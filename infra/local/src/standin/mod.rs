@@ -22,9 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -178,6 +179,10 @@ struct Inside {
     asked: Vec<Asked>,
     /// What language models were asked.
     prompted: Vec<Prompted>,
+    /// Whether language models think for as long as that.
+    models_held: bool,
+    /// What translators, language models and Vidaoo got, as it came.
+    helped: Vec<Helped>,
     /// The meetings that Vidaoo made.
     met: Vec<Met>,
     /// What triggers told.
@@ -193,6 +198,17 @@ struct Inside {
     google_tokens: BTreeSet<String>,
     delay: Duration,
     held: bool,
+}
+
+/// A request to a translator, a language model or Vidaoo, as it came.
+#[derive(Debug, Clone)]
+pub struct Helped {
+    /// The path with the query.
+    pub path: String,
+    /// All headers, one a line.
+    pub headers: String,
+    /// The body; bytes that are no text are replaced.
+    pub body: String,
 }
 
 /// An account as the provider knows it: the admin API's `provider`, and the number.
@@ -589,11 +605,6 @@ impl StandIn {
         self.shared.inside().sent.clone()
     }
 
-    /// What language models and knowledge bases were asked, oldest first.
-    pub fn prompts(&self) -> Vec<Prompted> {
-        self.shared.inside().prompted.clone()
-    }
-
     /// The meetings that Vidaoo made, oldest first.
     pub fn meetings(&self) -> Vec<Met> {
         self.shared.inside().met.clone()
@@ -610,6 +621,11 @@ impl StandIn {
     /// What translators were asked to translate, oldest first.
     pub fn translations(&self) -> Vec<Asked> {
         self.shared.inside().asked.clone()
+    }
+
+    /// What translators, language models and Vidaoo got, oldest first.
+    pub fn helped(&self) -> Vec<Helped> {
+        self.shared.inside().helped.clone()
     }
 
     /// All status callbacks that were answered or failed, oldest first.
@@ -919,15 +935,29 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/files/{ticket}", get(file));
     let providers = PROVIDERS.into_iter().fold(Router::new(), |router, provider| router.merge(provider.routes()));
     let nothing = async || twilio::error(404, 20404, "The requested resource was not found");
+    let helpers = translators::routes().merge(models::routes()).merge(vidaoo::routes());
     steering
         .merge(identity::routes())
-        .merge(translators::routes())
-        .merge(models::routes())
-        .merge(vidaoo::routes())
+        .merge(helpers.layer(from_fn_with_state(shared.clone(), noted)))
         .merge(hooks::routes())
         .merge(providers)
         .fallback(nothing)
         .with_state(shared)
+}
+
+/// Notes a request as it came.
+async fn noted(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let header =
+        |(name, value): (&header::HeaderName, &header::HeaderValue)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    let helped = Helped {
+        path: parts.uri.to_string(),
+        headers: parts.headers.iter().map(header).collect::<Vec<_>>().join("\n"),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    shared.change(|inside| inside.helped.push(helped));
+    next.run(Request::from_parts(parts, body.into())).await
 }
 
 /// A file at a public address.

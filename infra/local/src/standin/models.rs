@@ -3,10 +3,13 @@
 //! `escalate` when somebody asks for a person, else it answers from the first entry of its knowledge that shares a
 //! word with the question, or says that it does not know. Asked for a mood, it goes by words of thanks and of anger.
 //! Faults name `provider` `OPENAI`, `BEDROCK` or `KNOWLEDGE_BASE`; `code` is the service's own. With `status` 200 the
-//! `code` names a bad answer: `half`, `empty`, `long`, `echo`, `cut`, `filtered`, `tool`.
+//! `code` names a bad answer: `half`, `garbage`, `empty`, `long`, `echo`, `repeat`, `cut`, `filtered`, `refusal`, `tool`,
+//! `escalate` which no words of the customer ask for, or `text:` and an answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -16,7 +19,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Fault, Shared, Silence, bearer, reply, silent, text};
+use super::{Fault, Shared, Silence, StandIn, bearer, reply, silent, text};
 
 /// The key that the API of chat completions takes.
 pub const MODEL_KEY: &str = "sk-stand-in-key-of-the-local-run";
@@ -109,8 +112,31 @@ fn says(system: &str, prompt: &Value, may_escalate: bool) -> Said {
 }
 
 impl Shared {
-    fn prompted(&self, service: &'static str, body: &Value) {
+    /// Notes what a service was asked. The answer waits while models are held.
+    async fn prompted(&self, service: &'static str, body: &Value) {
         self.change(|inside| inside.prompted.push(Prompted { service, body: body.clone() }));
+        self.until(|inside| (!inside.models_held).then_some(())).await;
+    }
+}
+
+impl StandIn {
+    /// What language models and knowledge bases were asked, oldest first.
+    pub fn prompts(&self) -> Vec<Prompted> {
+        self.shared.inside().prompted.clone()
+    }
+
+    /// While `held`, models and knowledge bases think.
+    pub fn hold_models(&self, held: bool) {
+        self.shared.change(|inside| inside.models_held = held);
+    }
+
+    /// Waits until models and knowledge bases were asked so often in all.
+    ///
+    /// # Errors
+    /// They were not within `limit`.
+    pub async fn wait_for_prompts(&self, limit: Duration, count: usize) -> Result<()> {
+        let asked = self.wait(limit, |inside| (inside.prompted.len() >= count).then_some(())).await;
+        asked.with_context(|| format!("models were not asked {count} times in {limit:?}"))
     }
 }
 
@@ -119,10 +145,23 @@ fn bad(code: &str, prompt: &Value) -> (String, &'static str, &'static str) {
     match code {
         "long" => ("x".repeat(100_000), "stop", "end_turn"),
         "echo" => (asked(prompt), "stop", "end_turn"),
+        "repeat" => (last_of_company(prompt), "stop", "end_turn"),
+        text if text.starts_with("text:") => (text.trim_start_matches("text:").to_owned(), "stop", "end_turn"),
         "cut" => ("We are open from".to_owned(), "length", "max_tokens"),
         "filtered" => ("No.".to_owned(), "content_filter", "guardrail_intervened"),
         _ => (String::new(), "stop", "end_turn"),
     }
+}
+
+/// What the company said last.
+fn last_of_company(prompt: &Value) -> String {
+    let mut said = prompt["conversation"].as_array().into_iter().flatten();
+    said.rfind(|line| line["from"] == "company").map(|line| text(line, "/text")).unwrap_or_default().to_owned()
+}
+
+/// What a gateway says that has lost its service.
+fn garbage() -> Response {
+    (StatusCode::OK, [("content-type", "text/html")], "<html><body>It works!</body></html>").into_response()
 }
 
 /// Half of a document.
@@ -132,7 +171,7 @@ fn half(body: &Value) -> Response {
 }
 
 async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    shared.prompted(OPENAI, &body);
+    shared.prompted(OPENAI, &body).await;
     let error =
         |status, code: &str| reply(status, &json!({ "error": { "message": "refused by the stand-in", "code": code, "type": code } }));
     let prompt: Value = serde_json::from_str(text(&body, "/messages/1/content")).unwrap_or_default();
@@ -148,6 +187,12 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bo
         let code = code.map(|code| code.0).unwrap_or_default();
         return match status {
             Some(200) if code == "half" => half(&completion(json!({ "role": "assistant", "content": "Yes." }), "stop")),
+            Some(200) if code == "garbage" => garbage(),
+            Some(200) if code == "escalate" => reply(200, &completion(call("escalate", json!({ "reason": "too hard" })), "tool_calls")),
+            Some(200) if code == "refusal" => {
+                let refused = json!({ "role": "assistant", "content": null, "refusal": "I can't help with that." });
+                reply(200, &completion(refused, "stop"))
+            }
             Some(200) if code == "tool" => reply(200, &completion(call("send_money", json!({ "to": "me" })), "tool_calls")),
             Some(200) => {
                 let (said, reason, _) = bad(&code, &prompt);
@@ -190,7 +235,7 @@ fn is_signed(headers: &HeaderMap) -> bool {
 
 async fn converse(State(shared): State<Arc<Shared>>, Path(model): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(body) = serde_json::from_slice::<Value>(&body) else { return exception(400, "SerializationException", "") };
-    shared.prompted(BEDROCK, &body);
+    shared.prompted(BEDROCK, &body).await;
     let prompt: Value = serde_json::from_str(text(&body, "/messages/0/content/0/text")).unwrap_or_default();
     let conversed = |content: Value, reason: &str| {
         json!({ "output": { "message": { "role": "assistant", "content": content } }, "stopReason": reason,
@@ -201,6 +246,8 @@ async fn converse(State(shared): State<Arc<Shared>>, Path(model): Path<String>, 
         let code = code.map(|code| code.0).unwrap_or_default();
         return match status {
             Some(200) if code == "half" => half(&conversed(json!([{ "text": "Yes." }]), "end_turn")),
+            Some(200) if code == "garbage" => garbage(),
+            Some(200) if code == "escalate" => reply(200, &conversed(call("escalate", json!({ "reason": "too hard" })), "tool_use")),
             Some(200) if code == "tool" => reply(200, &conversed(call("send_money", json!({})), "tool_use")),
             Some(200) => {
                 let (said, _, reason) = bad(&code, &prompt);
@@ -227,7 +274,7 @@ async fn converse(State(shared): State<Arc<Shared>>, Path(model): Path<String>, 
 }
 
 async fn retrieve(State(shared): State<Arc<Shared>>, Path(base): Path<String>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    shared.prompted(KNOWLEDGE_BASE, &body);
+    shared.prompted(KNOWLEDGE_BASE, &body).await;
     if let Some(Fault { status, code, fault, .. }) = shared.fault_of(KNOWLEDGE_BASE) {
         return match status {
             Some(status) => exception(status, &code.map(|code| code.0).unwrap_or_default(), ""),

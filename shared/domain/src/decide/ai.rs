@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Refusal;
 use super::change::Change;
+use crate::ai_agent::Limits;
 use crate::effect::{Effect, Notice, Timer};
 use crate::history::{Escalated, Fact, Said, WaitEnd};
 use crate::ids::{AgentId, AiAgentId};
@@ -29,6 +30,8 @@ pub struct AiAnswer {
     pub text: String,
     /// The text that the customer gets if people must take over instead.
     pub farewell: Option<String>,
+    /// The AI agent's limits.
+    pub limits: Limits,
 }
 
 /// An AI agent's request for a person.
@@ -87,7 +90,7 @@ impl Change<'_> {
                 self.end_wait(WaitEnd::Settled);
             }
             self.next.ai = Some(ai);
-            self.next.answering.in_a_row = 0;
+            (self.next.answering.in_a_row, self.next.answering.used_up) = (0, false);
             match self.next.agent {
                 Some(_) if self.next.unanswered_since.is_none() => {}
                 Some(_) => self.ai_begins(Stage::AssignedAgent),
@@ -140,8 +143,8 @@ impl Change<'_> {
             self.next.wait = None;
         }
         self.next.ai = None;
-        let Answering { disclosed, handed_over, by_hand, .. } = self.next.answering;
-        self.next.answering = Answering { disclosed, handed_over, by_hand, ..Answering::default() };
+        let Answering { in_a_row, disclosed, handed_over, escalated, used_up, by_hand, .. } = self.next.answering;
+        self.next.answering = Answering { in_a_row, disclosed, handed_over, escalated, used_up, by_hand, ..Answering::default() };
         stage
     }
 
@@ -150,6 +153,7 @@ impl Change<'_> {
         let account = self.context.account;
         let concerned = self.next.ai.is_some() || account.answering_ai_agent.is_some() || account.plan.ai_agents().next().is_some();
         self.ai_stops();
+        (self.next.answering.in_a_row, self.next.answering.used_up) = (0, false);
         self.next.answering.by_hand |= concerned;
     }
 
@@ -183,15 +187,15 @@ impl Change<'_> {
     /// written since the model was asked.
     pub(super) fn ai_answered(&mut self, wait: u64, answer: AiAnswer) -> Result<(), Refusal> {
         let (stage, ai_agent) = self.owed(wait)?;
-        let AiAnswer { name, disclosure, text, farewell } = answer;
-        let why = if self.next.answering.outdated && self.next.answering.dropped < Answering::MOST_DROPPED {
+        let AiAnswer { name, disclosure, text, farewell, limits } = answer;
+        let why = if self.next.answering.outdated && self.next.answering.dropped < limits.dropped {
             self.fact(Fact::AiOvertaken { ai_agent });
             self.next.answering.dropped += 1;
             self.ai_begins(stage);
             return Ok(());
         } else if self.next.answering.outdated {
             Some(Escalated::Overtaken)
-        } else if self.next.answering.in_a_row >= Answering::MOST_IN_A_ROW {
+        } else if self.next.answering.in_a_row >= limits.in_a_row {
             Some(Escalated::Limit)
         } else if !self.window_open() {
             Some(Escalated::WindowExpired)
@@ -239,7 +243,11 @@ impl Change<'_> {
         self.fact(Fact::AiEscalated { ai_agent: ai_agent.clone(), why, said });
         if let Some((text, name)) = farewell.zip(name).filter(|_| self.window_open()) {
             self.say(Author::Ai { ai_agent, name }, text);
+            // A bot may answer this, too.
+            self.next.answering.in_a_row += 1;
         }
+        self.next.answering.escalated = Some(why);
+        self.next.answering.used_up |= why == Escalated::Limit;
         let stage = self.ai_stops();
         self.next.answering.handed_over = true;
         let notice = Notice::Interaction { note: Some(NoteKind::Escalation) };

@@ -67,6 +67,8 @@ impl Change<'_> {
         self.next.answered |= newer.answered;
         self.next.answering.by_hand |= newer.answering.by_hand;
         self.next.answering.disclosed |= newer.answering.disclosed;
+        self.next.answering.used_up |= newer.answering.used_up;
+        self.next.answering.in_a_row = self.next.answering.in_a_row.max(newer.answering.in_a_row);
         let (interaction, answered) = (newer.id.clone(), newer.answered);
         self.fact(Fact::Absorbed { interaction, unanswered: unanswered.is_some(), answered });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());

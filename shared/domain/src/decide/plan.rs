@@ -178,6 +178,7 @@ impl Change<'_> {
             Step::Queue { queue, .. } if !self.context.queues.contains_key(queue) => Some(Skip::QueueGone),
             Step::Agent { agent, .. } if !self.of_account(agent) => Some(Skip::LeftAccount),
             Step::Assistant { .. } if self.next.answering.by_hand || self.next.answered => Some(Skip::PersonHadIt),
+            Step::Assistant { .. } if self.next.answering.used_up => Some(Skip::UsedUp),
             Step::Assistant { .. } if self.next.answering.handed_over => Some(Skip::HandedOver),
             _ => None,
         }

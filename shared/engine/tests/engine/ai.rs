@@ -2,13 +2,14 @@
 
 use std::task::{Context, Poll, Waker};
 
+use domain::ai_agent::Limits;
 use domain::decide::Refusal;
 use domain::effect::{Effect, Notice};
 use domain::history::{Escalated, Fact, Skip};
 use domain::ids::{AgentId, AiAgentId, InteractionId, QueueId};
-use domain::interaction::{Answering, Stage};
+use domain::interaction::Stage;
 use domain::message::Author;
-use domain::note::NoteKind;
+use domain::note::{Note, NoteKind};
 use domain::queue::Strategy;
 use engine::Told;
 use serde_json::json;
@@ -115,7 +116,7 @@ fn a_customer_who_never_stops_writing_gets_a_person() {
     let (mut sim, _, _) = desk(1);
     sim.kept = Some(Vec::new());
     let interaction = sim.writes(1);
-    for _ in 0..=Answering::MOST_DROPPED {
+    for _ in 0..=Limits::default().dropped {
         let thinking = sim.thinks();
         sim.writes(1);
         sim.answers_now(thinking);
@@ -132,6 +133,9 @@ fn whatever_fails_hands_over_and_the_plan_goes_on() {
         assert_eq!((sim.escalations(&interaction), sim.step(&interaction)), (vec![why], Some(1)));
         assert_eq!(sim.said_by_ai(&interaction), ["A colleague goes on."]);
         assert_eq!(sim.rings_at(&interaction), agents);
+        let now = sim.interaction(&interaction);
+        let note = |kind| Note::of_interaction(kind, &now, now.opened_at).escalated;
+        assert_eq!((note(NoteKind::Escalation), note(NoteKind::NewMessages)), (Some(why), None), "who is told sees why");
         let notice = Notice::Interaction { note: Some(NoteKind::Escalation) };
         let told = |effect: &Effect| matches!(effect, Effect::TellSupervisors { notice: to } if *to == notice);
         assert_eq!(sim.batches.iter().flat_map(|(_, grown)| &grown.effects).filter(|effect| told(effect)).count(), 1);
@@ -264,13 +268,39 @@ fn switched_off_while_it_thinks_it_sends_nothing_and_an_agent_who_answers_first_
 #[test]
 fn two_bots_that_face_each_other_stop_at_the_limit() {
     let (mut sim, agents, _) = desk(1);
-    let most = usize::try_from(Answering::MOST_IN_A_ROW).unwrap();
+    let most = usize::try_from(Limits::default().in_a_row).unwrap();
     let interaction = sim.writes(1);
     for _ in 0..most {
         sim.writes(1);
     }
-    assert_eq!((sim.escalations(&interaction), sim.rings_at(&interaction)), (vec![Escalated::Limit], agents));
+    assert_eq!((sim.escalations(&interaction), sim.rings_at(&interaction)), (vec![Escalated::Limit], agents.clone()));
     assert_eq!(sim.said_by_ai(&interaction).len(), most + 1);
+    // Nobody comes. The next runs of the plan ask no model, and say nothing to which the other bot could answer.
+    let asked = sim.provider.lock().unwrap().asked.len();
+    for _ in 0..3 {
+        sim.wait(30);
+        sim.writes(1);
+    }
+    let passed = |fact: &&Fact| matches!(fact, Fact::StageSkipped { why: Skip::UsedUp, .. });
+    assert_eq!(sim.facts(&interaction).iter().filter(passed).count(), 3);
+    assert_eq!((sim.provider.lock().unwrap().asked.len(), sim.said_by_ai(&interaction).len()), (asked, most + 1));
+    // Until a person wants it.
+    sim.command(&agents[0], Command::Pick(interaction.clone())).unwrap();
+    sim.command(&agents[0], Command::Ai(interaction.clone(), true)).unwrap();
+    assert_eq!(sim.interaction(&interaction).answering.in_a_row, 1);
+}
+
+#[test]
+fn what_an_ai_agent_has_said_counts_on_when_nobody_comes_after_it_handed_over() {
+    let (mut sim, agents, _) = desk(1);
+    sim.log_out(&agents[0]);
+    sim.steps(steps(json!([{"step": "assistant", "ai_agent": ai()}])));
+    sim.provider.lock().unwrap().models = [Ok("one".into()), Err(Escalated::Failed), Ok("two".into())].into();
+    let interaction = sim.writes(1);
+    sim.writes(1);
+    sim.writes(1);
+    // Two answers, and the announcement of a person between them.
+    assert_eq!((sim.said_by_ai(&interaction).len(), sim.interaction(&interaction).answering.in_a_row), (4, 3));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use domain::account::{Account, Minutes, Whitelist};
 use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role};
+use domain::ai_agent::Limits;
 use domain::business::Business;
 use domain::catalog::Pause;
 use domain::commands::Keyed;
@@ -440,7 +441,7 @@ async fn answered(engine: &Machine, provider: &Mutex<FakeProvider>, interaction:
     let event = match reply {
         Ok(text) => {
             let text = format!("{text} to version {}", claimed.version);
-            let answer = AiAnswer { name, disclosure: Some("I am a bot.".into()), text, farewell: None };
+            let answer = AiAnswer { name, disclosure: Some("I am a bot.".into()), text, farewell: None, limits: Limits::default() };
             Event::AiAnswered { wait, answer: Box::new(answer) }
         }
         Err(why) => {

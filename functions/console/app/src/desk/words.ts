@@ -5,6 +5,12 @@ import { t, type Key } from '../i18n'
 /** The customer's mood. */
 export const MOODS: Record<'positive' | 'neutral' | 'negative' | 'mixed', Key> = { positive: 'positive', neutral: 'neutral', negative: 'negative', mixed: 'mixed' }
 
+/** Why an AI agent handed over. */
+export const ESCALATED: Record<string, Key> = {
+  model: 'escalatedModel', phrase: 'escalatedPhrase', late: 'escalatedLate', failed: 'escalatedFailed', refused: 'escalatedRefused', unusable: 'escalatedUnusable',
+  repeated: 'escalatedRepeated', unreadable: 'escalatedUnreadable', limit: 'escalatedLimit', overtaken: 'escalatedOvertaken', window_expired: 'escalatedWindow', gone: 'escalatedGone'
+}
+
 const KINDS: Record<string, Key> = { image: 'photo', video: 'video', audio: 'audio', voice: 'voice', document: 'file', sticker: 'sticker' }
 
 /** A message without its author: its text, or what it is. */

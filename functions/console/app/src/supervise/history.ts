@@ -1,6 +1,6 @@
 /** All of a history in sentences: what the desk says of it, and the rest. */
 import type { HistoryEntry } from '../api/supervisor'
-import { MOODS, sentence } from '../desk/words'
+import { ESCALATED, MOODS, sentence } from '../desk/words'
 import { t, type Key } from '../i18n'
 
 type Name = (id: string | null | undefined) => string
@@ -11,11 +11,7 @@ const ENDS: Record<string, Key> = {
   timed_out: 'endTimedOut', everybody_rejected: 'endRejected', new_message: 'endNewMessage', account_activated: 'endActivated', tab_opened: 'endTabOpened', settled: 'endSettled'
 }
 const SKIPS: Record<string, Key> = {
-  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone', person_had_it: 'skipPersonHadIt', handed_over: 'skipHandedOver'
-}
-const ESCALATED: Record<string, Key> = {
-  model: 'escalatedModel', phrase: 'escalatedPhrase', late: 'escalatedLate', failed: 'escalatedFailed', refused: 'escalatedRefused', unusable: 'escalatedUnusable',
-  repeated: 'escalatedRepeated', unreadable: 'escalatedUnreadable', limit: 'escalatedLimit', overtaken: 'escalatedOvertaken', window_expired: 'escalatedWindow', gone: 'escalatedGone'
+  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone', person_had_it: 'skipPersonHadIt', handed_over: 'skipHandedOver', used_up: 'skipUsedUp'
 }
 const FAILS: Record<string, Key> = { timed_out: 'failTimedOut', unreachable: 'failUnreachable', refused: 'failRefused', unreadable: 'failUnreadable' }
 

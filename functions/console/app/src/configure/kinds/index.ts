@@ -10,7 +10,7 @@ import { lasting } from '../../supervise/report'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
 import AgentPlaces from './AgentPlaces.vue'
-import AiAgentKey from './AiAgentKey.vue'
+import AiAgentTools from './AiAgentTools.vue'
 import AnswerFile from './AnswerFile.vue'
 import ContactFieldsInput from './ContactFieldsInput.vue'
 import ContactLinks from './ContactLinks.vue'
@@ -144,9 +144,17 @@ const kinds: Kind[] = [
           { path: 'escalation.phrases', label: 'aiPhrases', help: 'aiPhrasesHelp', as: 'texts' },
           { path: 'escalation.message', label: 'aiHandover', help: 'aiHandoverHelp', as: 'lines' }
         ]
+      },
+      {
+        name: 'limits', title: 'aiLimits', help: 'aiLimitsHelp', fields: [
+          { path: 'limits.in_a_row', label: 'aiInARow', help: 'aiInARowHelp', as: 'number', min: 1, max: 100, required: true, default: 20 },
+          { path: 'limits.an_hour', label: 'aiAnHour', help: 'aiAnHourHelp', as: 'number', min: 1, max: 600, required: true, default: 60 },
+          { path: 'limits.dropped', label: 'aiDropped', help: 'aiDroppedHelp', as: 'number', min: 0, max: 10, required: true, default: 3 },
+          { path: 'limits.seconds', label: 'aiSeconds', help: 'aiSecondsHelp', as: 'number', min: 5, max: 50, unit: 'seconds', required: true, default: 50 }
+        ]
       }
     ],
-    more: AiAgentKey,
+    more: AiAgentTools,
     ...calls(admin.listAiAgents, admin.getAiAgent, admin.createAiAgent, admin.patchAiAgent, admin.deleteAiAgent)
   },
   {
