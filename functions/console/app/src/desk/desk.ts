@@ -7,7 +7,7 @@ import { Problem, type Caller } from '../api/client'
 import { Drafts, isLive, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import { Store, type Snapshot } from '../core/store'
+import { Store, type Offer, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
@@ -60,6 +60,8 @@ function later(run: () => void, ms: number) {
   const id = setTimeout(run, ms)
   return () => clearTimeout(id)
 }
+/** By then the slowest of screens is drawn, and nobody has waited for a sound. */
+const DRAWN = 300
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
 /** A browser has six connections to a host: what an agent asks for does not wait for what nobody looks at. */
 const THREADS_AT_ONCE = 2
@@ -73,6 +75,8 @@ export function makeDesk(given: api.Me) {
   const me = shallowReactive(given)
   const store = new Store(me.id, shallowMap)
   const now = ref(Date.now())
+  /** The same by the minute: what shows no seconds is drawn no more often. */
+  const minute = computed(() => now.value - (now.value % 60_000))
   const lostSince = ref<number>()
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
@@ -96,8 +100,14 @@ export function makeDesk(given: api.Me) {
   /** The words with which a customer is being looked for; undefined: none is. */
   const finding = ref<string>()
   const ring = new Ring()
-  // Browsers allow sound after any gesture.
-  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
+  // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the
+  // sound takes as long as opening a conversation: what the first gesture does is drawn before.
+  const unlock = () => {
+    if (!ring.locked) return
+    if (ring.opened) ring.unlock()
+    else setTimeout(() => ring.unlock(), DRAWN)
+  }
+  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, unlock)
   setInterval(() => (now.value = Date.now()), 1000)
 
   let toastId = 0
@@ -187,7 +197,11 @@ export function makeDesk(given: api.Me) {
     ring.ring(ringing.length > 0)
   }
 
-  const offers = computed(() => [...store.offers.values()].filter((offer) => !offer.until || Date.parse(offer.until) > now.value - 2000))
+  const offers = computed<Offer[]>((before) => {
+    const found = [...store.offers.values()].filter((offer) => !offer.until || Date.parse(offer.until) > now.value - 2000)
+    // Asked each second. The list of before is nothing to draw anew.
+    return before && before.length === found.length && found.every((offer, at) => offer === before[at]) ? before : found
+  })
   const mine = computed(() => store.mine())
   const presence = computed(() => store.presence)
   const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
@@ -486,7 +500,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
