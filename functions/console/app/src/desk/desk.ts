@@ -99,6 +99,8 @@ export function makeDesk(given: api.Me) {
   const acts = shallowRef<Acts>()
   /** The words with which a customer is being looked for; undefined: none is. */
   const finding = ref<string>()
+  /** Where somebody read on in a thread: the first row that was seen. */
+  const places = new Map<string, string>()
   const ring = new Ring()
   // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the
   // sound takes as long as opening a conversation: what the first gesture does is drawn before.
@@ -153,7 +155,8 @@ export function makeDesk(given: api.Me) {
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
       }
-      loadThreads(store.mine().map((it) => it.id))
+      // The list is drawn first.
+      setTimeout(() => loadThreads(store.mine().map((it) => it.id)))
       // What is on the screen and not in the snapshot may have changed while nobody told us.
       const listed = new Set(snapshot.interactions.map((it) => it.id))
       for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
@@ -175,6 +178,7 @@ export function makeDesk(given: api.Me) {
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
+      if (effect?.type === 'message') slim(effect.message.interaction)
       if (effect?.type === 'message' && effect.message.author.kind === 'customer') {
         const id = effect.message.interaction
         const foreign = watched.has(id) && store.interactions.get(id)?.agent !== me.id
@@ -284,6 +288,10 @@ export function makeDesk(given: api.Me) {
     const it = store.interactions.get(id)
     const mine = it?.agent === me.id && it.status === 'open'
     if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) threads.forget(id)
+  }
+  /** A thread that grows is kept whole for those who look at it, or will read on in it. */
+  function slim(id: string) {
+    if (open.value !== id && !watched.has(id) && !places.has(id)) threads.slim(id)
   }
   const translations = makeTranslations(store, {
     translate: (id, messages) => assist.translations(assistCaller, { path: { id }, body: { messages } }),
@@ -487,8 +495,11 @@ export function makeDesk(given: api.Me) {
   async function start() {
     await restore()
     await feed.start()
-    for (const it of me.accounts) if (it.member) learnNames(it.id)
-    void loadWaiting()
+    // The list is drawn first.
+    setTimeout(() => {
+      for (const it of me.accounts) if (it.member) learnNames(it.id)
+      void loadWaiting()
+    })
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
@@ -503,8 +514,7 @@ export function makeDesk(given: api.Me) {
     me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
-    /** Where somebody read on in a thread: the first row that was seen. */
-    places: new Map<string, string>(),
+    places,
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }
 }
