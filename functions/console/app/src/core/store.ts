@@ -143,6 +143,9 @@ export class Store {
       case 'offered': {
         this.applyInteraction(event.interaction)
         const { interaction, offer, until, notification } = event
+        // A snapshot or an answer has told already how it went on: the winner is not told that an offer ends.
+        const known = this.interactions.get(interaction.id)
+        if (known && known.version > interaction.version && known.offer?.id !== offer) this.withdraw(interaction.id, offer)
         const queue = 'queue' in event ? (event.queue as Offered['queue']) : undefined
         const made: Offer = { interaction, offer, until, notification, queue }
         return this.offer(made) ? { type: 'offered', offer: made } : undefined
