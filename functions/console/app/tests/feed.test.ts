@@ -361,6 +361,19 @@ describe('the feed', () => {
     expect(it_.applied).toEqual([1, 2, 3])
   })
 
+  it('reads a hole again in a while when that has failed', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    for (let n = 0; n < 3; n += 1) server.step(4, n)
+    it_.failing = true
+    it_.frame(server.events[2]!)
+    await it_.pass(400)
+    it_.failing = false
+    expect(it_.applied).toEqual([])
+    await it_.pass(6000)
+    expect(it_.applied).toEqual([1, 2, 3])
+  })
+
   it('asks from time to time for what got lost, and again after a full page', async () => {
     const server = new Server()
     const it_ = await connected(server)
