@@ -4,7 +4,7 @@ import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
-import { Drafts, isLive, type Draft, type Kept } from '../core/drafts'
+import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
 import { Store, type Offer, type Snapshot } from '../core/store'
@@ -60,6 +60,8 @@ function later(run: () => void, ms: number) {
   const id = setTimeout(run, ms)
   return () => clearTimeout(id)
 }
+/** Begins the keys of drafts that were written in the last moment of a page. */
+const LATE = 'drafts-'
 /** By then the slowest of screens is drawn, and nobody has waited for a sound. */
 const DRAWN = 300
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
@@ -440,11 +442,16 @@ export function makeDesk(given: api.Me) {
     if (!outbox.isEmpty) event.preventDefault()
   })
 
+  /** Held for as long as this window lives: its rows are nobody else's. */
+  const here = crypto.randomUUID()
+  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
   const others = new BroadcastChannel('console-drafts')
   const drafts = new Drafts(
     me.id,
     {
       update: (change) => update<Kept>('drafts', change),
+      // What else a browser keeps is kept a moment later, and by then the page is gone.
+      leave: (kept) => localStorage.setItem(LATE + here, JSON.stringify(kept)),
       tell: (kept) => others.postMessage({ agent: me.id, kept } satisfies Kept),
       timer: later,
       now: Date.now
@@ -452,12 +459,23 @@ export function makeDesk(given: api.Me) {
     (draft) => reactive(draft),
     shallowReactive(new Map<string, Draft>())
   )
-  others.onmessage = ({ data }: MessageEvent<Kept>) => data.agent === me.id && drafts.take(data.kept)
-  /** Held for as long as this window lives: its rows are nobody else's. */
-  const here = crypto.randomUUID()
-  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
+  others.onmessage = ({ data }: MessageEvent<Kept | 'left'>) => {
+    if (data === 'left') {
+      wipe()
+      ended.value = true
+    } else if (data.agent === me.id) drafts.take(data.kept)
+  }
+  addEventListener('pagehide', () => drafts.leave())
+  addEventListener('visibilitychange', () => document.hidden && drafts.leave())
+  /** What windows wrote in their last moment, a key each. */
+  const lateKeys = () => Object.keys(localStorage).filter((key) => key.startsWith(LATE))
   async function restore() {
     try {
+      for (const key of lateKeys()) {
+        const late = JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Kept>
+        if (late.agent === me.id && late.kept) await update<Kept>('drafts', (found) => merged(found, me.id, late.kept!, Date.now()))
+        localStorage.removeItem(key)
+      }
       const kept = await get<Kept>('drafts')
       if (kept?.agent === me.id) drafts.take(kept.kept.filter(([, draft]) => isLive(draft, Date.now())))
       const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
@@ -485,11 +503,21 @@ export function makeDesk(given: api.Me) {
   /** Wipes what this browser keeps, and leaves. */
   async function leave() {
     if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
+    others.postMessage('left')
+    wipe()
+    await clear().catch(() => undefined)
+    location.assign(await session.logout())
+  }
+  /** Nothing of this agent stays here. Where another window has left, the session of this one has ended, too. */
+  function wipe() {
     drafts.clear()
     outbox.rows.clear()
-    await clear().catch(() => undefined)
+    for (const key of lateKeys()) localStorage.removeItem(key)
     feed.stop()
-    location.assign(await session.logout())
+    session.forget()
+    store.interactions.clear()
+    store.offers.clear()
+    soundOffers()
   }
 
   async function start() {
