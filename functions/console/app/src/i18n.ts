@@ -69,7 +69,7 @@ export function date(at: string | number, now = Date.now()): string {
 }
 
 /** The clock today, else the day: for lists. */
-export function when(at: string, now: number): string {
+export function when(at: string | number, now: number): string {
   if (day(now) === new Date(at).toDateString()) return clock(at)
   return formats.value.shortDay.format(new Date(at))
 }

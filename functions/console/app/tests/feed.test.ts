@@ -98,7 +98,8 @@ class Server {
 /** What an agent sees. */
 function screen(store: Store) {
   return {
-    mine: store.mine().map((it) => [it.id, it.version]),
+    // In any order: this server's interactions don't say when somebody wrote last.
+    mine: store.mine().map((it) => [it.id, it.version]).sort(),
     offers: [...store.offers.values()].map((it) => [it.interaction.id, it.offer]).sort(),
     presence: store.presence?.state
   }

@@ -101,6 +101,8 @@ export function makeDesk(given: api.Me) {
   const acts = shallowRef<Acts>()
   /** The words with which a customer is being looked for; undefined: none is. */
   const finding = ref<string>()
+  /** When this agent wrote last in a conversation, here or on another screen. */
+  const answeredAt = new Map<string, number>()
   /** Where somebody read on in a thread: the first row that was seen. */
   const places = new Map<string, string>()
   const ring = new Ring()
@@ -180,11 +182,21 @@ export function makeDesk(given: api.Me) {
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
-      if (effect?.type === 'message') slim(effect.message.interaction)
+      if (effect?.type === 'message') {
+        slim(effect.message.interaction)
+        // Answered on another screen: seen there, too.
+        const by = effect.message.author
+        if (by.kind === 'agent' && by.agent === me.id) {
+          answeredAt.set(effect.message.interaction, Date.parse(effect.message.at))
+          seen(effect.message.interaction)
+        }
+      }
       if (effect?.type === 'message' && effect.message.author.kind === 'customer') {
         const id = effect.message.interaction
         const foreign = watched.has(id) && store.interactions.get(id)?.agent !== me.id
-        if (!foreign && (id !== open.value || document.hidden)) {
+        // Events of different messages may overtake each other.
+        const answered = (answeredAt.get(id) ?? 0) > Date.parse(effect.message.at)
+        if (!foreign && !answered && (id !== open.value || document.hidden)) {
           unseen.set(id, (unseen.get(id) ?? 0) + 1)
           if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
         }
