@@ -1,6 +1,6 @@
 /** The texts in the person's language. A language is a file in `locales`, with the keys of `en.json`. */
 import { setupI18n } from '@lingui/core'
-import { shallowRef } from 'vue'
+import { computed, shallowRef } from 'vue'
 import en from '../locales/en.json'
 
 export type Key = keyof typeof en
@@ -41,26 +41,37 @@ export function t(key: Key, values?: Record<string, string | number>): string {
 }
 
 /** The language with its country where the browser names one: `en-GB` writes times otherwise than `en-US`. */
-export const region = () => navigator.languages.find((tag) => tag.startsWith(`${language.value}-`)) ?? language.value
+const place = computed(() => navigator.languages.find((tag) => tag.startsWith(`${language.value}-`)) ?? language.value)
+export const region = () => place.value
+/** Making a format takes longer than drawing a row, so each is made once. */
+const formats = computed(() => {
+  const format = (how: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(region(), how)
+  return {
+    clock: format({ hour: '2-digit', minute: '2-digit' }),
+    day: format({ day: 'numeric', month: 'long' }),
+    dayOfYear: format({ day: 'numeric', month: 'long', year: 'numeric' }),
+    shortDay: format({ day: 'numeric', month: 'short' })
+  }
+})
 
 const day = (time: number) => new Date(time).toDateString()
 
 /** `14:07`, in the person's zone. */
-export const clock = (at: string | number) => new Date(at).toLocaleTimeString(region(), { hour: '2-digit', minute: '2-digit' })
+export const clock = (at: string | number) => formats.value.clock.format(new Date(at))
 
 /** `Today`, `12 March`, with the year where it is another one. */
 export function date(at: string | number, now = Date.now()): string {
   const time = new Date(at)
   if (day(now) === time.toDateString()) return t('today')
   if (day(now - 86_400_000) === time.toDateString()) return t('yesterday')
-  const year = time.getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric'
-  return time.toLocaleDateString(region(), { day: 'numeric', month: 'long', year })
+  const format = time.getFullYear() === new Date(now).getFullYear() ? formats.value.day : formats.value.dayOfYear
+  return format.format(time)
 }
 
 /** The clock today, else the day: for lists. */
-export function when(at: string, now: number): string {
+export function when(at: string | number, now: number): string {
   if (day(now) === new Date(at).toDateString()) return clock(at)
-  return new Date(at).toLocaleDateString(region(), { day: 'numeric', month: 'short' })
+  return formats.value.shortDay.format(new Date(at))
 }
 
 /** `1:42:07`, `0:12`. */

@@ -59,9 +59,8 @@ await story('the desk', async ({ browser, page, accessible, button, logIn }) => 
   await field.press('Enter')
   await thread.getByText('only colleagues see this').waitFor()
   await page.keyboard.press('Alt+KeyM')
-  // A draft outlives the page.
+  // A draft outlives the page, to its last letter.
   await field.fill('Not sent yet')
-  await page.waitForTimeout(500)
   await page.reload()
   await thread.getByText(answer).waitFor()
   assert.equal(await field.inputValue(), 'Not sent yet')

@@ -134,7 +134,6 @@ await story('handing over', async ({ browser, context, page, accessible, button,
   await said('Your parcel is here').getByText('Your session has ended').waitFor()
   await field.fill('And a draft')
   await accessible('session-ended')
-  await page.waitForTimeout(400)
   await page.unroute('**/agent/**')
   page.once('dialog', (dialog) => dialog.accept())
   await button('Log in').click()

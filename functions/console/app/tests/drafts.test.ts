@@ -3,11 +3,15 @@ import { Drafts, merged, type Draft, type Kept } from '../src/core/drafts'
 
 /** Windows of one browser: they keep in one place, and tell each other. */
 function windows(count: number) {
-  const world = { now: 1_000_000_000, kept: undefined as Kept | undefined, saves: [] as (() => void)[], told: 0 }
+  const world = { now: 1_000_000_000, kept: undefined as Kept | undefined, saves: [] as (() => void)[], told: 0, left: undefined as Kept | undefined, broken: false }
   const all: Drafts[] = []
   for (let at = 0; at < count; at += 1) {
     all.push(new Drafts('agt_1', {
-      update: async (change) => void (world.kept = change(world.kept)),
+      update: async (change) => {
+        if (world.broken) throw new Error('the page is gone')
+        world.kept = change(world.kept)
+      },
+      leave: (kept) => void (world.left = kept),
       tell: (changed) => { world.told += 1; for (const other of all) if (other !== all[at]) other.take(structuredClone(changed)) },
       timer(run) {
         world.saves.push(run)
@@ -45,6 +49,25 @@ describe('drafts', () => {
     expect(all[1]!.of('int_1').translation?.text).toBe('Il pacco')
   })
 
+  it('are kept to their last letter when the page ends, also while they are being kept', async () => {
+    const { world, all, write, pause } = windows(2)
+    write(0, 'int_1', { text: 'Half a word' })
+    all[0]!.leave()
+    expect(world.left?.kept.map(([id, draft]) => [id, draft.text])).toEqual([['int_1', 'Half a word']])
+    expect(all[1]!.of('int_1').text).toBe('Half a word')
+    await Promise.resolve()
+    // It was kept, so there is nothing to add.
+    world.left = undefined
+    all[0]!.leave()
+    expect(world.left).toBeUndefined()
+    world.broken = true
+    write(0, 'int_1', { text: 'Half a word more' })
+    pause()
+    await Promise.resolve()
+    all[0]!.leave()
+    expect(world.left).toMatchObject({ agent: 'agt_1', kept: [['int_1', { text: 'Half a word more' }]] })
+  })
+
   it('end everywhere when one window sends them', () => {
     const { world, all, write, pause } = windows(2)
     write(0, 'int_1', { text: 'Sent soon', replyTo: 'msg_1' })
@@ -76,8 +99,9 @@ describe('drafts', () => {
     all[0]!.clear()
     write(0, 'int_1', { text: '' })
     write(0, 'int_2', { text: 'late' })
+    all[0]!.leave()
     pause()
-    expect(world.kept).toBeUndefined()
+    expect([world.kept, world.left]).toEqual([undefined, undefined])
   })
 
   it('stay for seven days, and for one agent', () => {

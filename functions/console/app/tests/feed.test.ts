@@ -98,7 +98,8 @@ class Server {
 /** What an agent sees. */
 function screen(store: Store) {
   return {
-    mine: store.mine().map((it) => [it.id, it.version]),
+    // In any order: this server's interactions don't say when somebody wrote last.
+    mine: store.mine().map((it) => [it.id, it.version]).sort(),
     offers: [...store.offers.values()].map((it) => [it.interaction.id, it.offer]).sort(),
     presence: store.presence?.state
   }
@@ -167,6 +168,124 @@ async function connected(server: Server) {
 
 const steps = fc.array(fc.tuple(fc.nat(6), fc.nat(9)), { maxLength: 40 })
 
+/** What may happen in any order: at the server, on the way, at the agent's machine. */
+const happening = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('step' as const), what: fc.nat(6), which: fc.nat(9) }) },
+  // A frame of one of the last events: late, again, before another one.
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('frame' as const), back: fc.nat(6) }) },
+  // One of the questions that are under way is answered there; then its answer arrives here.
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat(5), fails: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(10, 400, 6000, 300_000) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('cut' as const, 'open' as const, 'wake' as const, 'expire' as const, 'told' as const, 'ask' as const) }) }
+)
+
+/** A feed whose questions are answered when the test says so. What is answered is read piece by piece. */
+class World {
+  readonly server = new Server()
+  readonly store = new Store(ME)
+  readonly applied: number[] = []
+  private readonly asked: { answer(): (() => void); fail(): void; arrive?: () => void }[] = []
+  private readonly timers: { at: number; run: () => void }[] = []
+  private listener: Listener | undefined
+  private now = 0
+  /** Answers of other calls, and the epoch in which each was asked for. */
+  private readonly late: [Interaction, number][] = []
+  readonly feed = new Feed({
+    snapshot: async () => {
+      // The number first, then what is mine and what rings, then the presence.
+      const { seq } = await this.ask(() => this.server.snapshot())
+      const { interactions, offers } = await this.ask(() => this.server.snapshot())
+      const { presence } = await this.ask(() => this.server.snapshot())
+      return { seq, interactions, offers, presence }
+    },
+    read: (after) => this.ask(() => this.server.read(after)),
+    connect: (listener) => this.ask(() => {
+      this.listener = listener
+      return { send: (text) => void this.sent.push(JSON.parse(text).after), close: () => this.listener === listener && (this.listener = undefined) }
+    }),
+    replace: (snapshot) => this.store.replace(snapshot),
+    apply: (entry) => {
+      this.applied.push(entry.seq)
+      this.store.apply(entry)
+    },
+    timer: (run, ms) => {
+      const timer = { at: this.now + ms, run }
+      this.timers.push(timer)
+      return () => void this.timers.splice(this.timers.indexOf(timer) >>> 0, 1)
+    },
+    now: () => this.now,
+    random: () => 1
+  })
+  /** What the socket was asked for. */
+  private readonly sent: number[] = []
+
+  private ask<T>(answer: () => T): Promise<T> {
+    return new Promise((resolve, reject) => this.asked.push({ answer: () => { const found = answer(); return () => resolve(found) }, fail: () => reject(new Error('the network')) }))
+  }
+  async settle() { for (let n = 0; n < 30; n += 1) await Promise.resolve() }
+  async pass(ms: number) {
+    for (const end = this.now + ms; ; ) {
+      const due = this.timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (!due) return void (this.now = end)
+      this.timers.splice(this.timers.indexOf(due), 1)
+      this.now = Math.max(this.now, due.at)
+      due.run()
+      await this.settle()
+    }
+  }
+  /** A frame reaches only a socket that is there. */
+  frame = (entry: Entry | undefined) => entry && this.listener?.frame(JSON.stringify(entry))
+  async happen(it: typeof happening extends fc.Arbitrary<infer T> ? T : never) {
+    switch (it.kind) {
+      case 'step': return this.server.step(it.what, it.which)
+      case 'frame': return this.frame(this.server.events.at(-1 - it.back))
+      case 'answer': {
+        const at = it.which % Math.max(1, this.asked.length)
+        const one = this.asked[at]
+        if (!one) break
+        // Most answers come.
+        const fails = it.fails && it.which === 0
+        if (!one.arrive && !fails) {
+          one.arrive = one.answer()
+          break
+        }
+        this.asked.splice(at, 1)
+        if (fails) one.fail()
+        else one.arrive!()
+        break
+      }
+      case 'time': return this.pass(it.ms)
+      case 'cut': return this.listener?.closed()
+      case 'open': return this.listener?.open()
+      case 'wake': return this.feed.wake()
+      case 'expire': {
+        this.server.expired = this.server.events.length
+        const last = this.server.events.at(-1)
+        return this.frame(last && { ...last, event: { type: 'expired' } as Entry['event'] })
+      }
+      // Another call is answered with what the server says now, or is asked now and answered later.
+      case 'told': {
+        for (const [found, asked] of this.late.splice(0)) this.store.applyInteraction(found, asked)
+        return
+      }
+      case 'ask': return void this.late.push(...[...this.server.interactions.values()].map((found): [Interaction, number] => [found, this.store.epoch]))
+    }
+    await this.settle()
+  }
+  /** Everything is well again: all is answered, and what the socket is asked for it gives. */
+  async end() {
+    for (let turn = 0; turn < 60; turn += 1) {
+      for (const one of this.asked.splice(0)) (one.arrive ?? one.answer())()
+      await this.settle()
+      this.listener?.open()
+      await this.settle()
+      for (const after of this.sent.splice(0)) for (const entry of this.server.read(after, 200).items) this.frame(entry)
+      await this.pass(turn < 50 ? 10_000 : 0)
+    }
+    for (const [found, asked] of this.late.splice(0)) this.store.applyInteraction(found, asked)
+  }
+}
+
 describe('the feed', () => {
   it('ends in the state of the server after any order, repetition and loss of frames', async () => {
     await fc.assert(
@@ -206,6 +325,31 @@ describe('the feed', () => {
     )
   })
 
+  it('ends there, too, whatever gets lost, late or cut, in whatever order everything is answered', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.array(happening, { maxLength: 120 }), async (before, all) => {
+        const world = new World()
+        for (const [kind, which] of before) world.server.step(kind, which)
+        // The desk begins with a snapshot, or begins again.
+        const start = async () => { while (!(await world.feed.start().then(() => true, () => false))); }
+        void start()
+        await world.settle()
+        for (const it of all) {
+          await world.happen(it)
+          await world.settle()
+        }
+        await world.end()
+        expect(world.feed.seq).toBe(world.server.events.length)
+        const fresh = new Store(ME)
+        fresh.replace(world.server.snapshot())
+        expect(screen(world.store)).toEqual(screen(fresh))
+        expect(world.applied).toEqual([...new Set(world.applied)].sort((a, b) => a - b))
+        world.feed.stop()
+      }),
+      { numRuns: 1000 }
+    )
+  })
+
   it('applies nothing past a hole, and reads the hole after a moment', async () => {
     const server = new Server()
     const it_ = await connected(server)
@@ -215,6 +359,19 @@ describe('the feed', () => {
     await it_.pass(200)
     expect([it_.applied, it_.reads]).toEqual([[], reads])
     await it_.pass(200)
+    expect(it_.applied).toEqual([1, 2, 3])
+  })
+
+  it('reads a hole again in a while when that has failed', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    for (let n = 0; n < 3; n += 1) server.step(4, n)
+    it_.failing = true
+    it_.frame(server.events[2]!)
+    await it_.pass(400)
+    it_.failing = false
+    expect(it_.applied).toEqual([])
+    await it_.pass(6000)
     expect(it_.applied).toEqual([1, 2, 3])
   })
 

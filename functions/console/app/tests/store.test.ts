@@ -58,6 +58,15 @@ describe('the store', () => {
     expect([store.mine(), store.thread('int_1')]).toEqual([[], []])
   })
 
+  it('puts a conversation first in which this agent has just written, of which no other event tells', () => {
+    const store = new Store('agt_me')
+    for (const [id, at] of [['int_1', '08:00:00.5Z'], ['int_2', '08:00:00Z']]) store.applyInteraction({ ...interaction(1, 'agt_me'), id, last_message_at: `2026-11-26T${at}` } as never)
+    expect(store.mine().map((it) => it.id)).toEqual(['int_1', 'int_2'])
+    store.applyMessage({ ...message('a', '2026-11-26T08:00:01Z', { author: { kind: 'agent', agent: 'agt_me' } }), interaction: 'int_2' } as never)
+    store.applyMessage(message('b', '2026-11-26T08:00:02Z', { content: { type: 'note', body: 'b' } }))
+    expect(store.mine().map((it) => it.id)).toEqual(['int_2', 'int_1'])
+  })
+
   it('lets no answer from before a snapshot bring back what went', () => {
     const store = new Store('agt_me')
     const mine = interaction(1, 'agt_me') as never

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Entry, Message } from '../src/api'
 import { Store } from '../src/core/store'
-import { KEPT, PAGE, Threads } from '../src/core/threads'
+import { GROWTH, KEPT, PAGE, Threads } from '../src/core/threads'
 
 const made = (n: number, version = 1) =>
   ({ id: `msg_${String(n).padStart(6, '0')}`, interaction: 'int_1', at: new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString(), version, author: { kind: 'customer' }, content: { type: 'text', body: `${n}` } }) as unknown as Message
@@ -72,6 +72,23 @@ describe('threads', () => {
     expect(ids(store)[0]).toBe(made(2_900).id)
   })
 
+  it('lose what is old while they grow and nobody looks, and are read again by whoever opens them', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 300 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    for (let n = 300; n < 1_000; n += 1) {
+      server.messages.push(made(n))
+      store.apply(event('message', made(n)))
+      threads.slim('int_1')
+      expect(ids(store).length).toBeLessThanOrEqual(PAGE + GROWTH)
+    }
+    expect([ids(store).at(-1), threads.loaded.has('int_1')]).toEqual([made(999).id, false])
+    await threads.load('int_1')
+    while (threads.older.has('int_1')) await threads.more('int_1')
+    expect(ids(store).length).toBe(1_000)
+  })
+
   it('take no event about a message before what was read: it would stand there alone', async () => {
     const [server, store] = [new Server(), new Store('agt_me')]
     server.messages = Array.from({ length: 300 }, (_, n) => made(n))
@@ -107,24 +124,29 @@ describe('threads', () => {
   it('are the end of the true thread without a hole, whatever happens meanwhile', async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('new' as const), told: fc.constant(true) }), fc.record({ kind: fc.constant('state' as const), at: fc.nat(400) }),
-      fc.record({ kind: fc.constantFrom('load' as const, 'anew' as const, 'more' as const, 'trim' as const, 'fail' as const, 'mend' as const, 'wait' as const) }))
+      fc.record({ kind: fc.constantFrom('load' as const, 'anew' as const, 'more' as const, 'trim' as const, 'slim' as const, 'forget' as const, 'grow' as const, 'fail' as const, 'mend' as const, 'wait' as const) }))
     await fc.assert(fc.asyncProperty(fc.nat(60), fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 40 }), async (begun, most, steps) => {
       const [server, store] = [new Server(most), new Store('agt_me')]
       server.messages = Array.from({ length: begun }, (_, n) => made(n))
       const threads = new Threads(store, server.read)
       const running: Promise<unknown>[] = [threads.load('int_1')]
+      const tell = () => {
+        const message = made(server.messages.length)
+        server.messages.push(message)
+        store.apply(event('message', message))
+      }
       for (const it of steps) {
-        if (it.kind === 'new') {
-          const message = made(server.messages.length)
-          server.messages.push(message)
-          store.apply(event('message', message))
-        } else if (it.kind === 'state' && it.at < server.messages.length) {
+        if (it.kind === 'new') tell()
+        else if (it.kind === 'state' && it.at < server.messages.length) {
           const message = made(it.at, server.messages[it.at]!.version + 1)
           server.messages[it.at] = message
           store.apply(event('message_state', message))
         } else if (it.kind === 'load' || it.kind === 'anew') running.push(threads.load('int_1', it.kind === 'anew'))
         else if (it.kind === 'more') running.push(threads.more('int_1'))
         else if (it.kind === 'trim') threads.trim('int_1')
+        else if (it.kind === 'slim') threads.slim('int_1')
+        else if (it.kind === 'forget') threads.forget('int_1')
+        else if (it.kind === 'grow') for (let n = 0; n <= GROWTH + PAGE; n += 1) tell()
         else if (it.kind === 'fail' || it.kind === 'mend') server.fails = it.kind === 'fail'
         else if (it.kind === 'wait') await Promise.all(running.splice(0))
       }

@@ -14,6 +14,8 @@ export interface Draft {
   replyTo?: string
   translation?: DraftTranslation
   answer?: AnswerWithFile
+  /** The text that waits while a canned answer is looked for in its place. */
+  behind?: string
   /** When it was changed. */
   at: number
 }
@@ -27,6 +29,8 @@ export interface Kept {
 export interface DraftPorts {
   /** Changes what is kept, in one step: other windows do the same. */
   update(change: (found: Kept | undefined) => Kept): Promise<void>
+  /** Keeps drafts before it returns, for the next page that is loaded: this one ends. */
+  leave(kept: Kept): void
   /** Tells this agent's other windows. */
   tell(changed: [string, Draft][]): void
   timer(run: () => void, ms: number): () => void
@@ -38,7 +42,7 @@ const PAUSE = 300
 const DAYS = 7
 
 export const oldest = (now: number) => now - DAYS * 86_400_000
-export const isLive = (draft: Draft, now: number) => Boolean(draft.text) && draft.at > oldest(now)
+export const isLive = (draft: Draft, now: number) => Boolean(draft.text || draft.behind) && draft.at > oldest(now)
 
 /** What is kept after these drafts have changed here. The later of two windows' words is kept, and other agents' none. */
 export function merged(found: Kept | undefined, agent: string, changed: [string, Draft][], now: number): Kept {
@@ -48,12 +52,14 @@ export function merged(found: Kept | undefined, agent: string, changed: [string,
 }
 
 /** All of a draft but its time. Plain: a browser keeps no object that a screen watches. */
-const contents = ({ text, mode, replyTo, translation, answer }: Draft) => JSON.stringify({ text, mode, replyTo, translation, answer })
+const contents = ({ text, mode, replyTo, translation, answer, behind }: Draft) => JSON.stringify({ text, mode, replyTo, translation, answer, behind })
 
 export class Drafts {
   /** The contents that were kept or told last, by interaction: what came from another window is not told back. */
   private readonly known = new Map<string, string>()
   private readonly changed = new Set<string>()
+  /** Drafts that are being kept. */
+  private readonly keeping = new Map<string, number>()
   private saving: (() => void) | undefined
   private ended = false
 
@@ -91,17 +97,32 @@ export class Drafts {
     this.touched(to)
   }
 
+  private plain(id: string): [string, Draft] {
+    const draft = this.of(id)
+    return [id, { ...(JSON.parse(contents(draft)) as Draft), at: draft.at }]
+  }
+
   private save() {
-    const changed = [...this.changed].map((id): [string, Draft] => {
-      const draft = this.of(id)
-      const said = contents(draft)
-      this.known.set(id, said)
-      return [id, { ...(JSON.parse(said) as Draft), at: draft.at }]
-    })
+    this.saving?.()
+    if (this.changed.size === 0) return
+    const changed = [...this.changed].map((id) => this.plain(id))
     this.changed.clear()
+    for (const [id, draft] of changed) {
+      this.known.set(id, contents(draft))
+      this.keeping.set(id, draft.at)
+    }
     this.ports.tell(changed)
+    const kept = () => { for (const [id, { at }] of changed) if (this.keeping.get(id) === at) this.keeping.delete(id) }
     // A browser that keeps nothing: the desk works without.
-    void this.ports.update((found) => merged(found, this.agent, changed, this.ports.now())).catch(() => undefined)
+    void this.ports.update((found) => merged(found, this.agent, changed, this.ports.now())).then(kept, () => undefined)
+  }
+
+  /** The page ends, or may end: what was written in the last moment is kept as well. */
+  leave() {
+    if (this.ended) return
+    const late = new Set([...this.changed, ...this.keeping.keys()])
+    if (late.size > 0) this.ports.leave({ agent: this.agent, kept: [...late].map((id) => this.plain(id)) })
+    this.save()
   }
 
   /** Takes what was kept, or what another window tells; later words of this window stay. */
@@ -111,7 +132,7 @@ export class Drafts {
       if (known.at >= draft.at) continue
       this.known.set(id, contents(draft))
       // Fields that are not there are taken away, too.
-      Object.assign(known, { replyTo: undefined, translation: undefined, answer: undefined }, draft)
+      Object.assign(known, { replyTo: undefined, translation: undefined, answer: undefined, behind: undefined }, draft)
     }
   }
 

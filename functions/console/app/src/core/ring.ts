@@ -5,7 +5,7 @@ export class Ring {
   /** Of several windows one rings: the first that may. It holds the lock. */
   private mine = false
 
-  /** Called in a gesture. */
+  /** Called in a gesture, or just after it. */
   unlock() {
     if (!this.audio) {
       this.audio = new AudioContext()
@@ -17,6 +17,10 @@ export class Ring {
       })
     }
     void this.audio.resume()
+  }
+
+  get opened(): boolean {
+    return this.audio !== undefined
   }
 
   get locked(): boolean {

@@ -42,6 +42,8 @@ export class Store {
   private readonly withdrawn = new Map<string, number>()
   /** Threads in their order, until one of their messages changes. */
   private readonly sorted = new Map<string, Message[]>()
+  /** When a conversation's latest message was written, as far as messages tell. */
+  private readonly spoken: Map<string, number>
   /** The oldest message of a thread of which older ones were not read. */
   private readonly begins = new Map<string, Message>()
 
@@ -54,6 +56,7 @@ export class Store {
     this.offers = maps()
     this.threads = maps()
     this.single = maps()
+    this.spoken = maps()
   }
 
   get presence(): Presence | undefined {
@@ -100,6 +103,8 @@ export class Store {
     if (known && (known.version > message.version || (known.version === message.version && !(known.cut && !message.cut)))) return
     this.sorted.delete(message.interaction)
     thread.set(message.id, message)
+    if (message.content.type === 'note' || message.content.type === 'system') return
+    if (timeOf(message) > (this.spoken.get(message.interaction) ?? 0)) this.spoken.set(message.interaction, timeOf(message))
   }
 
   /** Lets go of a thread that nobody looks at. */
@@ -143,6 +148,9 @@ export class Store {
       case 'offered': {
         this.applyInteraction(event.interaction)
         const { interaction, offer, until, notification } = event
+        // A snapshot or an answer has told already how it went on: the winner is not told that an offer ends.
+        const known = this.interactions.get(interaction.id)
+        if (known && known.version > interaction.version && known.offer?.id !== offer) this.withdraw(interaction.id, offer)
         const queue = 'queue' in event ? (event.queue as Offered['queue']) : undefined
         const made: Offer = { interaction, offer, until, notification, queue }
         return this.offer(made) ? { type: 'offered', offer: made } : undefined
@@ -204,7 +212,13 @@ export class Store {
   /** This agent's open interactions, the latest message first. */
   mine(): Interaction[] {
     const mine = [...this.interactions.values()].filter((it) => it.agent === this.agent && it.status === 'open')
-    return mine.sort((a, b) => latest(b).localeCompare(latest(a)) || a.id.localeCompare(b.id))
+    const times = new Map(mine.map((it) => [it, this.latest(it)]))
+    return mine.sort((a, b) => times.get(b)! - times.get(a)! || (a.id < b.id ? -1 : 1))
+  }
+
+  /** When its latest message was written. Nobody tells of the version that an agent's own message makes. */
+  latest(it: Interaction): number {
+    return Math.max(Date.parse(it.last_message_at ?? it.opened_at), this.spoken.get(it.id) ?? 0)
   }
 
   /** A thread in its order: by the provider's time, then by id, which sorts by time too. */
@@ -217,8 +231,6 @@ export class Store {
     return sorted
   }
 }
-
-export const latest = (interaction: Interaction): string => interaction.last_message_at ?? interaction.opened_at
 
 /** Parsed once: a thread is put in order again with each of its messages. */
 const times = new WeakMap<Message, number>()

@@ -9,6 +9,8 @@ import type { Store } from './store'
 export const PAGE = 100
 /** As many stay of a thread that nobody looks at; whoever scrolls back reads the rest again. */
 export const KEPT = 2000
+/** How far a thread that nobody looks at grows beyond a page before its oldest messages go. */
+export const GROWTH = 50
 
 type Answer = { items: Message[]; next?: string | null }
 type State = 'loading' | 'ready' | 'failed'
@@ -25,6 +27,8 @@ export class Threads {
   readonly older: Map<string, string>
   private readonly pages = new Map<string, Page[]>()
   private readonly asking = new Map<string, Promise<void>>()
+  /** How many pages of a thread are on their way. */
+  private readonly reading = new Map<string, number>()
 
   constructor(
     private readonly store: Store,
@@ -69,17 +73,40 @@ export class Threads {
     }
   }
 
+  /**
+   * Lets go of the old messages of a thread that grows while nobody looks at it: on a busy day it would grow for hours. Its
+   * newest page stays, for the list and for the first moment of whoever opens it, and reads it again.
+   */
+  slim(id: string) {
+    if (this.reading.has(id) || (this.store.threads.get(id)?.size ?? 0) <= PAGE + GROWTH) return
+    this.store.begin(id, this.store.thread(id).at(-PAGE))
+    this.loaded.delete(id)
+    this.older.delete(id)
+    this.pages.delete(id)
+  }
+
   /** Lets go of all of a thread: whoever opens it again reads it again. */
   forget(id: string) {
-    if (this.loaded.get(id) === 'loading' || this.asking.has(id)) return
+    if (this.loaded.get(id) === 'loading' || this.reading.has(id)) return
     this.loaded.delete(id)
     this.older.delete(id)
     this.pages.delete(id)
     this.store.forgetThread(id)
   }
 
-  /** A page, or as many as it takes to find a message: one may be empty. */
   private async page(id: string, after: string | undefined) {
+    this.reading.set(id, (this.reading.get(id) ?? 0) + 1)
+    try {
+      await this.readPage(id, after)
+    } finally {
+      const others = this.reading.get(id)! - 1
+      if (others > 0) this.reading.set(id, others)
+      else this.reading.delete(id)
+    }
+  }
+
+  /** A page, or as many as it takes to find a message: one may be empty. */
+  private async readPage(id: string, after: string | undefined) {
     const newest = after === undefined
     let cursor = after
     let items: Message[]

@@ -4,10 +4,10 @@ import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
-import { Drafts, isLive, type Draft, type Kept } from '../core/drafts'
+import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import { Store, type Snapshot } from '../core/store'
+import { Store, type Offer, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
@@ -60,6 +60,10 @@ function later(run: () => void, ms: number) {
   const id = setTimeout(run, ms)
   return () => clearTimeout(id)
 }
+/** Begins the keys of drafts that were written in the last moment of a page. */
+const LATE = 'drafts-'
+/** By then the slowest of screens is drawn, and nobody has waited for a sound. */
+const DRAWN = 300
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
 /** A browser has six connections to a host: what an agent asks for does not wait for what nobody looks at. */
 const THREADS_AT_ONCE = 2
@@ -73,6 +77,8 @@ export function makeDesk(given: api.Me) {
   const me = shallowReactive(given)
   const store = new Store(me.id, shallowMap)
   const now = ref(Date.now())
+  /** The same by the minute: what shows no seconds is drawn no more often. */
+  const minute = computed(() => now.value - (now.value % 60_000))
   const lostSince = ref<number>()
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
@@ -95,9 +101,19 @@ export function makeDesk(given: api.Me) {
   const acts = shallowRef<Acts>()
   /** The words with which a customer is being looked for; undefined: none is. */
   const finding = ref<string>()
+  /** When this agent wrote last in a conversation, here or on another screen. */
+  const answeredAt = new Map<string, number>()
+  /** Where somebody read on in a thread: the first row that was seen. */
+  const places = new Map<string, string>()
   const ring = new Ring()
-  // Browsers allow sound after any gesture.
-  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
+  // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the
+  // sound takes as long as opening a conversation: what the first gesture does is drawn before.
+  const unlock = () => {
+    if (!ring.locked) return
+    if (ring.opened) ring.unlock()
+    else setTimeout(() => ring.unlock(), DRAWN)
+  }
+  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, unlock)
   setInterval(() => (now.value = Date.now()), 1000)
 
   let toastId = 0
@@ -143,7 +159,8 @@ export function makeDesk(given: api.Me) {
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
       }
-      loadThreads(store.mine().map((it) => it.id))
+      // The list is drawn first.
+      setTimeout(() => loadThreads(store.mine().map((it) => it.id)))
       // What is on the screen and not in the snapshot may have changed while nobody told us.
       const listed = new Set(snapshot.interactions.map((it) => it.id))
       for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
@@ -165,10 +182,21 @@ export function makeDesk(given: api.Me) {
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
+      if (effect?.type === 'message') {
+        slim(effect.message.interaction)
+        // Answered on another screen: seen there, too.
+        const by = effect.message.author
+        if (by.kind === 'agent' && by.agent === me.id) {
+          answeredAt.set(effect.message.interaction, Date.parse(effect.message.at))
+          seen(effect.message.interaction)
+        }
+      }
       if (effect?.type === 'message' && effect.message.author.kind === 'customer') {
         const id = effect.message.interaction
         const foreign = watched.has(id) && store.interactions.get(id)?.agent !== me.id
-        if (!foreign && (id !== open.value || document.hidden)) {
+        // Events of different messages may overtake each other.
+        const answered = (answeredAt.get(id) ?? 0) > Date.parse(effect.message.at)
+        if (!foreign && !answered && (id !== open.value || document.hidden)) {
           unseen.set(id, (unseen.get(id) ?? 0) + 1)
           if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
         }
@@ -187,7 +215,11 @@ export function makeDesk(given: api.Me) {
     ring.ring(ringing.length > 0)
   }
 
-  const offers = computed(() => [...store.offers.values()].filter((offer) => !offer.until || Date.parse(offer.until) > now.value - 2000))
+  const offers = computed<Offer[]>((before) => {
+    const found = [...store.offers.values()].filter((offer) => !offer.until || Date.parse(offer.until) > now.value - 2000)
+    // Asked each second. The list of before is nothing to draw anew.
+    return before && before.length === found.length && found.every((offer, at) => offer === before[at]) ? before : found
+  })
   const mine = computed(() => store.mine())
   const presence = computed(() => store.presence)
   const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
@@ -270,6 +302,10 @@ export function makeDesk(given: api.Me) {
     const it = store.interactions.get(id)
     const mine = it?.agent === me.id && it.status === 'open'
     if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) threads.forget(id)
+  }
+  /** A thread that grows is kept whole for those who look at it, or will read on in it. */
+  function slim(id: string) {
+    if (open.value !== id && !watched.has(id) && !places.has(id)) threads.slim(id)
   }
   const translations = makeTranslations(store, {
     translate: (id, messages) => assist.translations(assistCaller, { path: { id }, body: { messages } }),
@@ -418,11 +454,16 @@ export function makeDesk(given: api.Me) {
     if (!outbox.isEmpty) event.preventDefault()
   })
 
+  /** Held for as long as this window lives: its rows are nobody else's. */
+  const here = crypto.randomUUID()
+  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
   const others = new BroadcastChannel('console-drafts')
   const drafts = new Drafts(
     me.id,
     {
       update: (change) => update<Kept>('drafts', change),
+      // What else a browser keeps is kept a moment later, and by then the page is gone.
+      leave: (kept) => localStorage.setItem(LATE + here, JSON.stringify(kept)),
       tell: (kept) => others.postMessage({ agent: me.id, kept } satisfies Kept),
       timer: later,
       now: Date.now
@@ -430,12 +471,23 @@ export function makeDesk(given: api.Me) {
     (draft) => reactive(draft),
     shallowReactive(new Map<string, Draft>())
   )
-  others.onmessage = ({ data }: MessageEvent<Kept>) => data.agent === me.id && drafts.take(data.kept)
-  /** Held for as long as this window lives: its rows are nobody else's. */
-  const here = crypto.randomUUID()
-  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
+  others.onmessage = ({ data }: MessageEvent<Kept | 'left'>) => {
+    if (data === 'left') {
+      wipe()
+      ended.value = true
+    } else if (data.agent === me.id) drafts.take(data.kept)
+  }
+  addEventListener('pagehide', () => drafts.leave())
+  addEventListener('visibilitychange', () => document.hidden && drafts.leave())
+  /** What windows wrote in their last moment, a key each. */
+  const lateKeys = () => Object.keys(localStorage).filter((key) => key.startsWith(LATE))
   async function restore() {
     try {
+      for (const key of lateKeys()) {
+        const late = JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Kept>
+        if (late.agent === me.id && late.kept) await update<Kept>('drafts', (found) => merged(found, me.id, late.kept!, Date.now()))
+        localStorage.removeItem(key)
+      }
       const kept = await get<Kept>('drafts')
       if (kept?.agent === me.id) drafts.take(kept.kept.filter(([, draft]) => isLive(draft, Date.now())))
       const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
@@ -463,18 +515,31 @@ export function makeDesk(given: api.Me) {
   /** Wipes what this browser keeps, and leaves. */
   async function leave() {
     if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
+    others.postMessage('left')
+    wipe()
+    await clear().catch(() => undefined)
+    location.assign(await session.logout())
+  }
+  /** Nothing of this agent stays here. Where another window has left, the session of this one has ended, too. */
+  function wipe() {
     drafts.clear()
     outbox.rows.clear()
-    await clear().catch(() => undefined)
+    for (const key of lateKeys()) localStorage.removeItem(key)
     feed.stop()
-    location.assign(await session.logout())
+    session.forget()
+    store.interactions.clear()
+    store.offers.clear()
+    soundOffers()
   }
 
   async function start() {
     await restore()
     await feed.start()
-    for (const it of me.accounts) if (it.member) learnNames(it.id)
-    void loadWaiting()
+    // The list is drawn first.
+    setTimeout(() => {
+      for (const it of me.accounts) if (it.member) learnNames(it.id)
+      void loadWaiting()
+    })
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
@@ -486,11 +551,10 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
-    /** Where somebody read on in a thread: the first row that was seen. */
-    places: new Map<string, string>(),
+    places,
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }
 }

@@ -83,6 +83,44 @@ export async function customersWrite(messages) {
   assert.ok(answer.ok, `${answer.status} ${await answer.text()}`)
 }
 
+/** Asks the engine's DynamoDB. It takes the account from the key's id and checks no signature. */
+async function dynamo(operation, body) {
+  const key = `000000000001/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=${'0'.repeat(64)}`
+  const headers = { 'Content-Type': 'application/x-amz-json-1.0', 'X-Amz-Target': `DynamoDB_20120810.${operation}`, Authorization: `AWS4-HMAC-SHA256 Credential=${key}` }
+  const answer = await fetch(endpoints.engine, { method: 'POST', headers, body: JSON.stringify(body) })
+  const said = await answer.text()
+  assert.ok(answer.ok, `${operation}: ${answer.status} ${said}`)
+  return JSON.parse(said)
+}
+
+const numbered = (seq) => `EVENT#${String(seq).padStart(12, '0')}`
+/** The events of an agent's feed between two numbers, as the table has them, and the table's name. */
+async function eventsOf(agent, from, to) {
+  const { TableNames } = await dynamo('ListTables', {})
+  const TableName = TableNames.find((name) => name.includes('InteractionsTable'))
+  const values = { ':feed': { S: `FEED#${agent}` }, ':from': { S: numbered(from) }, ':to': { S: numbered(to) } }
+  const { Items } = await dynamo('Query', { TableName, KeyConditionExpression: 'pk = :feed AND sk BETWEEN :from AND :to', ExpressionAttributeValues: values })
+  return { TableName, Items }
+}
+
+/** Takes events out of an agent's feed, as the table does after seven days. */
+export async function expires(agent, from, to) {
+  const { TableName, Items } = await eventsOf(agent, from, to)
+  for (const { pk, sk } of Items) await dynamo('DeleteItem', { TableName, Key: { pk, sk } })
+  return Items.length
+}
+
+/** Repeats events of an agent's feed at its end, in any order: they say nothing new. */
+export async function repeats(agent, from, to, count) {
+  const { TableName, Items } = await eventsOf(agent, from, to)
+  const all = Items.filter((it) => ['message', 'message_state', 'interaction'].includes(it.data.M.type.S))
+  assert.ok(all.length > 0)
+  for (let at = 0; at < count; at += 1) {
+    const Item = { ...all[(at * 7) % all.length], sk: { S: numbered(to + 1 + at) } }
+    await dynamo('PutItem', { TableName, Item, ConditionExpression: 'attribute_not_exists(sk)' })
+  }
+}
+
 /** Plays a story. What `play` gets: the page, and helpers on it. */
 export async function story(title, play) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--autoplay-policy=user-gesture-required'] })
@@ -95,6 +133,7 @@ export async function story(title, play) {
   page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`) })
   page.on('pageerror', (error) => complaints.push(String(error)))
 
+  const unexpected = () => complaints.filter((text) => !expected.some((words) => words.test(text)))
   async function picture(name) {
     if (shots) await page.screenshot({ path: `${shots}/${name}.png` })
   }
@@ -123,11 +162,11 @@ export async function story(title, play) {
   }
   try {
     await play({ browser, context, page, picture, accessible, button, logIn, expects: (words) => expected.push(words) })
-    assert.deepEqual(complaints.filter((text) => !expected.some((words) => words.test(text))), [])
+    assert.deepEqual(unexpected(), [])
     console.log(`The story of ${title} holds.`)
   } catch (error) {
     await picture('failed')
-    console.error(complaints.join('\n'))
+    console.error(unexpected().join('\n'))
     throw error
   } finally {
     await browser.close()
