@@ -3,7 +3,7 @@
  * pictures go to the folder SHOTS, named and made small as they are committed.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { administers, ask, closes, configured, customersWrite, customerWrites, endpoints, story } from '../stories/kit/story.mjs'
+import { administers, ask, configured, customersWrite, customerWrites, endpoints, story } from '../stories/kit/story.mjs'
 import { small } from '../stories/kit/png.mjs'
 
 const folder = process.env.SHOTS ?? new URL('../../../../docs/pictures/', import.meta.url).pathname
@@ -15,7 +15,9 @@ const [zoe, ugo, amelie] = [`+39333${run}1`, `+39333${run}2`, `+33612${run}`]
 /** A photograph of a parcel, drawn. */
 const parcel = `<svg xmlns="http://www.w3.org/2000/svg" width="440" height="300"><rect width="440" height="300" fill="#d8d2c6"/><path d="M60 110 220 60 380 110 380 230 220 280 60 230z" fill="#b98c5a"/><path d="M60 110 220 160 380 110 220 60z" fill="#cfa370"/><path d="M220 160V280L380 230V110z" fill="#a67a4b"/><path d="M140 85 300 135V255" fill="none" stroke="#e9dcc4" stroke-width="18"/><path d="M250 175l40 22-26 14 34 26" fill="none" stroke="#5b3f22" stroke-width="6"/></svg>`
 
-await story('the pictures', async ({ browser, page, button, logIn }) => {
+await story('the pictures', async ({ browser, page, button, logIn, expects }) => {
+  // An agent's own message makes a new version, on which the closing is repeated; the file of refused rows may be late.
+  expects(/status of 40[49]/)
   async function picture(name) {
     await page.mouse.move(720, 4)
     await page.waitForTimeout(400)
@@ -33,14 +35,15 @@ await story('the pictures', async ({ browser, page, button, logIn }) => {
   await configured('/contact-fields', { name: 'Customer number' })
   // Ben is not at work: what Anna does not take waits.
   for (const person of ['anna', 'ben']) await ask(`agents.${person}`, 'PUT', 'api', '/presence', { state: 'logged_out' })
-  const { interactions } = await ask('agents.anna', 'GET', 'api', '/interactions')
-  for (const it of interactions) await closes(it.id)
+  // What an earlier run has left would wait in the pictures.
+  const { items: left } = await ask('supervisor', 'GET', 'supervisor', '/interactions?status=open&limit=100')
+  for (const it of left) await ask('supervisor', 'POST', 'supervisor', `/interactions/${it.id}/close`, { disposition: 'Sold/Online' })
 
   await page.goto(`${endpoints.console}/desk`)
   await logIn('anna')
   await button('Start work').click()
   await button('Presence: Ready').waitFor()
-  const offer = (name) => page.getByRole('article').filter({ hasText: name }).first()
+  const offer = (name) => page.getByRole('article').filter({ hasText: `META · Support: ${name}` }).first()
   const accept = async (name) => await offer(name).getByRole('button', { name: 'Accept' }).click()
   const thread = page.getByRole('log')
   const field = page.getByRole('textbox', { name: /^Write to|^A note/ })
@@ -54,12 +57,14 @@ await story('the pictures', async ({ browser, page, button, logIn }) => {
   // A conversation of before.
   await customerWrites(zoe, 'Do you have it in blue?', 'Zoë Rossi')
   await accept('Zoë Rossi')
+  await thread.getByText('Do you have it').waitFor()
   await says('Yes, and it is in stock.')
   await read()
   await button('Close …').click()
   await page.getByRole('dialog').getByRole('combobox').fill('sold')
   await page.keyboard.press('Enter')
   await page.getByText('Closed: Sold/Online').waitFor()
+  await button('Close the tab').click()
 
   await customerWrites(amelie, 'Bonjour, je voudrais changer mon adresse.', 'Amélie Laurent')
   await offer('Amélie Laurent').getByRole('button', { name: 'Reject' }).click()
@@ -67,6 +72,7 @@ await story('the pictures', async ({ browser, page, button, logIn }) => {
 
   await customerWrites(zoe, 'Good morning, my order 4471 arrived damaged.', 'Zoë Rossi')
   await accept('Zoë Rossi')
+  await thread.getByText('my order 4471').waitFor()
   await says('Good morning Zoë, I am sorry to hear that. Could you send a photo?')
   await read()
   await page.keyboard.press('Alt+KeyM')
@@ -110,7 +116,7 @@ await story('the pictures', async ({ browser, page, button, logIn }) => {
   await logIn('owner')
   await page.getByRole('table', { name: 'Agents' }).getByRole('row').filter({ hasText: 'Anna' }).waitFor()
   await picture('now')
-  const search = { match: 'all', conditions: [{ field: 'status', operator: 'equals', value: 'closed' }, { field: 'disposition', operator: 'starts_with', value: 'Complaint' }] }
+  const search = { match: 'all', conditions: [{ field: 'status', operator: 'equals', value: 'closed' }, { field: 'contact_name', operator: 'contains', value: 'ro' }] }
   await page.goto(`${endpoints.console}/supervise/interactions?search=${encodeURIComponent(JSON.stringify(search))}`)
   await page.getByRole('row').nth(5).waitFor()
   await page.locator('.looked progress').waitFor({ state: 'detached' })

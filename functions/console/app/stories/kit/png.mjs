@@ -4,6 +4,8 @@ import { deflateSync, inflateSync } from 'node:zlib'
 const SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex')
 /** As many colours as a byte can name. */
 const MOST = 256
+/** Grounds and texts, which stay exactly as they are; edges of letters may be a little off. */
+const EXACT = 64
 
 function chunks(png) {
   const found = []
@@ -45,7 +47,7 @@ export function decoded(png) {
   return { width, height, pixels }
 }
 
-/** Which colour stands for each: the most frequent of those that are as alike as they have to be. */
+/** Which colour stands for each: itself if it is frequent, else the most frequent of those that are as alike as they have to be. */
 export function palette(pixels) {
   const counts = new Map()
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1)
@@ -54,11 +56,12 @@ export function palette(pixels) {
     const mask = (0xff << bits) & 0xff
     const alike = (colour) => colour & ((mask << 16) | (mask << 8) | mask)
     const chosen = new Map()
-    for (const colour of colours) if (!chosen.has(alike(colour))) chosen.set(alike(colour), colour)
-    if (chosen.size > MOST) continue
-    const all = [...chosen.values()]
+    const exact = colours.slice(0, EXACT)
+    for (const colour of colours.slice(EXACT)) if (!chosen.has(alike(colour))) chosen.set(alike(colour), colour)
+    const all = [...exact, ...chosen.values()]
+    if (all.length > MOST) continue
     const places = new Map(all.map((colour, at) => [colour, at]))
-    return { all, place: new Map(colours.map((colour) => [colour, places.get(chosen.get(alike(colour)))])) }
+    return { all, place: new Map(colours.map((colour) => [colour, places.get(colour) ?? places.get(chosen.get(alike(colour)))])) }
   }
 }
 
