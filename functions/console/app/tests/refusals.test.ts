@@ -25,7 +25,7 @@ it('leaves the API’s own words to those who read English, and to nobody else',
   await choose('en')
   expect(said({ code: 'wrong-template', message: 'at character 4: this tag is never closed' })).toBe('At character 4: this tag is never closed.')
   await choose('it')
-  const codes = JSON.parse(readFileSync(new URL('../../../../docs/openapi/admin.json', import.meta.url), 'utf8')).components.schemas.RefusalCode.oneOf.flatMap((it: { enum: string[] }) => it.enum)
+  const codes: string[] = JSON.parse(readFileSync(new URL('../../../../docs/openapi/admin.json', import.meta.url), 'utf8')).components.schemas.RefusalCode.enum as string[]
   expect(codes.length).toBeGreaterThan(10)
   for (const code of codes) expect(said({ code, max: 7 })).not.toMatch(/English|undefined/)
   // A code that a later version adds.
