@@ -31,7 +31,6 @@ await story('the pictures', async ({ browser, page, button, logIn, expects }) =>
   for (const name of ['Complaint/Delivery/Late', 'Complaint/Delivery/Damaged', 'Sold/Online']) await configured('/dispositions', { name })
   for (const tag of ['refund', 'vip']) await configured('/tags', { tag })
   await configured('/pauses', { name: 'Lunch' })
-  await configured('/canned-answers', { title: 'Opening hours', text: 'We are open from 9 to 18.' })
   await configured('/contact-fields', { name: 'Customer number' })
   // Ben is not at work: what Anna does not take waits.
   for (const person of ['anna', 'ben']) await ask(`agents.${person}`, 'PUT', 'api', '/presence', { state: 'logged_out' })
