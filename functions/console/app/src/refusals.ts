@@ -1,4 +1,4 @@
-/** What the APIs say of fields that they refuse, in the person's language: by its code, and by the field where that says more. */
+/** Refused fields in the person's language: by the refusal's code, and by the field where that says more. */
 import type { components } from './api/admin.gen'
 import { current, t, type Key } from './i18n'
 

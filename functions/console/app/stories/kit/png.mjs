@@ -1,4 +1,4 @@
-/** Makes a picture small: the colours of a screen fit a palette. What Chromium writes is read; nothing else has to be. */
+/** Makes a picture small: the colours of a screen fit a palette. It reads what Chromium writes, and nothing else. */
 import { deflateSync, inflateSync } from 'node:zlib'
 
 const SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex')
@@ -47,7 +47,7 @@ export function decoded(png) {
   return { width, height, pixels }
 }
 
-/** Which colour stands for each: itself if it is frequent, else the most frequent of those that are as alike as they have to be. */
+/** Which colour stands for each: itself if it is frequent, else the most frequent of those that are alike. */
 export function palette(pixels) {
   const counts = new Map()
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1)

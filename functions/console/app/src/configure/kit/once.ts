@@ -31,7 +31,7 @@ export function useRead<T>(read: () => Promise<T>, took: (found: T) => void = ()
   return { state, value, problem, asOf, load, take }
 }
 
-/** A change that is under way, and what was refused of it. With a `resource`: that one is read again where somebody was faster. */
+/** A change under way, and what was refused of it. A `resource` is read again where somebody was faster. */
 export function useChange(resource?: Resource) {
   const busy = ref(false)
   const refused = shallowRef<Problem>()
