@@ -20,6 +20,7 @@ mod input;
 mod observe;
 mod openapi;
 mod problem;
+mod refusal;
 mod reply;
 mod serve;
 #[cfg(feature = "testing")]
@@ -35,6 +36,7 @@ pub use input::{BODY_LIMIT, Body, Cursor, FromPath, Id, JsonBody, Page, Paramete
 pub use observe::{saw_account, saw_agent, saw_interaction};
 pub use openapi::{PageParams, SECURITY_SCHEME, complete, complete_commands, operations, refusals};
 pub use problem::{Errors, FieldError, Problem};
+pub use refusal::Code;
 pub use reply::{Listed, Versioned};
 pub use serve::serve;
 pub use version::{IfMatch, IfNoneMatch, OptionalIfMatch, Polled, etag};

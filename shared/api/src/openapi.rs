@@ -6,6 +6,7 @@ use utoipa::openapi::{self, ContentBuilder, ObjectBuilder, Ref, RefOr, Required,
 use utoipa::{IntoParams, OpenApi};
 
 use crate::problem::{FieldError, Problem};
+use crate::refusal::Code;
 
 /// The name of the one security scheme: a JWT in `Authorization`.
 pub const SECURITY_SCHEME: &str = "bearer";
@@ -23,7 +24,7 @@ pub struct PageParams {
 }
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(Problem, FieldError)))]
+#[openapi(components(schemas(Problem, FieldError, Code)))]
 struct Common;
 
 /// Adds the parts that all operations have in common: the bearer token, the problem document, and the refusals that

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::refusal::Code;
+
 /// A problem document, sent as `application/problem+json` with its status. What it says goes to the caller: no secret,
 /// body or phone number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,8 +40,25 @@ pub struct Problem {
 pub struct FieldError {
     /// The field's name, with dots and indexes inside: `plan.steps[0].seconds`.
     pub field: String,
-    /// Why, in words for the person who entered it.
+    /// Which kind of refusal it is, for a client that has its own words.
+    pub code: Code,
+    /// Why, in English words for the person who entered it.
     pub message: String,
+    /// The least that is allowed, where that is a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<i64>,
+    /// The most that is allowed, where that is a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+}
+
+impl FieldError {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let code = Code::of(&message);
+        let (min, max) = code.limits(&message);
+        Self { field: field.into(), code, message, min, max }
+    }
 }
 
 /// The fields that were refused, by their path: `plan[1].queue`. A message never repeats the value, which may be a
@@ -50,12 +69,12 @@ pub struct Errors(Vec<FieldError>);
 impl Errors {
     /// One refused field.
     pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self(vec![FieldError { field: field.into(), message: message.into() }])
+        Self(vec![FieldError::new(field, message)])
     }
 
     /// Adds a refused field.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(FieldError { field: field.into(), message: message.into() });
+        self.0.push(FieldError::new(field, message));
     }
 
     /// Adds others.
@@ -110,7 +129,7 @@ impl Problem {
     /// With a field that was refused.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.errors.push(FieldError { field: field.into(), message: message.into() });
+        self.errors.push(FieldError::new(field, message));
         self
     }
 
@@ -247,7 +266,7 @@ mod tests {
             "type": "/problems/invalid",
             "title": "Unprocessable content",
             "status": 422,
-            "errors": [{ "field": "key", "message": "must be exactly five ASCII letters or digits" }]
+            "errors": [{ "field": "key", "code": "wrong-format", "message": "must be exactly five ASCII letters or digits" }]
         });
         assert_eq!(serde_json::to_value(&problem).unwrap(), expected);
     }

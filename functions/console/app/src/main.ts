@@ -2,9 +2,10 @@ import { createApp } from 'vue'
 import { createRouter, createWebHistory } from 'vue-router'
 import App from './App.vue'
 import { use } from './i18n'
+import { applyPreferences } from './ui/preferences'
 import { applyTheme } from './ui/theme'
 import Login from './Login.vue'
-import { VIEWS } from './views'
+import { PAGES, VIEWS } from './views'
 import './style.css'
 
 const router = createRouter({
@@ -13,10 +14,12 @@ const router = createRouter({
   routes: [
     { path: '/login', component: Login },
     ...VIEWS.map((view) => view.route),
+    ...PAGES,
     { path: '/:rest(.*)*', redirect: '/desk' }
   ]
 })
 
 applyTheme()
+applyPreferences()
 // Without its language's texts the desk is English, and works.
 void use().catch(() => use('en')).then(() => createApp(App).use(router).mount('#app'))

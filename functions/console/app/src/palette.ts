@@ -3,7 +3,8 @@ import type { Router } from 'vue-router'
 import { GROUPS } from './configure/places'
 import type { Desk } from './desk/desk'
 import { LANGUAGES, choose, t, type Key, type Language } from './i18n'
-import { THEMES, applyTheme } from './ui/theme'
+import { shortcut } from './ui/preferences'
+import { THEMES, THEME_NAMES, applyTheme } from './ui/theme'
 import { atLeast, viewsOf } from './views'
 
 export interface Command {
@@ -14,7 +15,6 @@ export interface Command {
 }
 
 const SUPERVISED: [string, Key][] = [['/supervise', 'realtime'], ['/supervise/interactions', 'interactions'], ['/supervise/reports', 'reports'], ['/supervise/logs', 'logs'], ['/supervise/jobs', 'jobs']]
-const LOOKS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const
 
 /** Looks for a customer on the desk. */
 export async function findCustomer(desk: Desk, router: Router, words: string) {
@@ -28,11 +28,11 @@ export function commands(desk: Desk, router: Router, open: { keys: () => void })
   const views = viewsOf(desk.me)
   const acts = desk.acts.value
   for (const { interaction } of desk.offers.value) {
-    add(`accept-${interaction.id}`, t('acceptNamed', { name: desk.nameOf(interaction) }), () => desk.accept(interaction.id), 'Alt A')
-    add(`reject-${interaction.id}`, t('rejectNamed', { name: desk.nameOf(interaction) }), () => desk.reject(interaction.id), 'Alt X')
+    add(`accept-${interaction.id}`, t('acceptNamed', { name: desk.nameOf(interaction) }), () => desk.accept(interaction.id), shortcut('A'))
+    add(`reject-${interaction.id}`, t('rejectNamed', { name: desk.nameOf(interaction) }), () => desk.reject(interaction.id), shortcut('X'))
   }
   if (acts) {
-    for (const act of acts.available()) add(`act-${act.code}`, t(act.label), act.run, act.code && `Alt ${act.code}`)
+    for (const act of acts.available()) add(`act-${act.code}`, t(act.label), act.run, shortcut(act.code))
   }
   const key = (account: string) => desk.account(account)?.key
   const onDesk = views.some((view) => view.path === '/desk')
@@ -59,8 +59,10 @@ export function commands(desk: Desk, router: Router, open: { keys: () => void })
       for (const it of desk.me.accounts) add(it.id, `${it.name} (${it.key})`, () => router.push(`/configure/accounts/${it.id}`), t('accountName'))
     }
   }
-  for (const theme of THEMES) add(`theme-${theme}`, t(LOOKS[theme]), () => applyTheme(theme), t('theme'))
+  for (const theme of THEMES) add(`theme-${theme}`, t(THEME_NAMES[theme]), () => applyTheme(theme), t('theme'))
   for (const [tag, name] of Object.entries(LANGUAGES)) add(`language-${tag}`, name, () => choose(tag as Language), t('language'))
+  add('preferences', t('preferences'), () => router.push('/preferences'))
+  if (desk.me.whatsapp) add('news', t('news'), () => router.push('/notifications'))
   add('keys', t('keys'), open.keys, 'Ctrl /')
   add('logout', t('logout'), () => desk.leave())
   return found

@@ -1,6 +1,7 @@
 /** What the agents' and the supervisors' APIs refuse, in the person's language. */
 import { Problem } from './api/client'
 import { t, type Key } from './i18n'
+import { refusal, refusals } from './refusals'
 
 const WORDS: Record<string, Key> = {
   'ai-address-refused': 'aiRefused', 'ai-busy': 'aiBusy', 'ai-failed': 'aiFailed', 'ai-key-missing': 'aiRefused', 'ai-late': 'aiLate', 'ai-no-answer': 'aiNoAnswer', 'ai-not-taken': 'aiRefused',
@@ -29,6 +30,6 @@ export function said(error: unknown): string {
   if (known) return t(known)
   if (error.status >= 500) return t('problemBusy')
   // What names a field is for whoever filled it in.
-  const [fault] = (error.body.errors ?? []) as { field: string; message: string }[]
-  return fault ? `${fault.field}: ${fault.message}` : (error.detail ?? error.title)
+  const [fault] = refusals(error.body)
+  return fault ? `${fault.field}: ${refusal(fault)}` : (error.detail ?? error.title)
 }

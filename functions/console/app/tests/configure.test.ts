@@ -3,7 +3,7 @@ import { Problem } from '../src/api/client'
 import { use } from '../src/i18n'
 import type { Field, Kind } from '../src/configure/kit/fields'
 import { fault } from '../src/configure/kit/mustache'
-import { at, below, bodyOf, changed, patchOf, put, refusedFields, same, type Doc } from '../src/configure/kit/paths'
+import { at, below, bodyOf, changed, patchOf, put, same, type Doc } from '../src/configure/kit/paths'
 
 // What is tested is the forms, not the desk.
 vi.mock('../src/desk/DeskView.vue', () => ({ default: {} }))
@@ -65,7 +65,7 @@ it('reads and sets values at paths', () => {
 })
 
 it('gives each field the errors that are its own', () => {
-  const errors = refusedFields({ errors: [{ field: 'plan[1].queue', message: 'x' }, { field: 'plan', message: 'y' }, { field: 'plans', message: 'z' }] })
+  const errors = new Map([['plan[1].queue', 'x'], ['plan', 'y'], ['plans', 'z']])
   expect([...below(errors, 'plan')]).toEqual([['[1].queue', 'x'], ['', 'y']])
 })
 
@@ -96,7 +96,7 @@ describe('a form', () => {
       get: async () => structuredClone(state.doc),
       patch: async (_: string, version: number, body: Doc) => {
         if (version !== state.doc.version) throw new Problem(412, 'changed', 'changed')
-        if (body.name === 'bad') throw new Problem(422, 'invalid', 'invalid', { errors: [{ field: 'name', message: 'is bad' }] })
+        if (body.name === 'bad') throw new Problem(422, 'invalid', 'invalid', { errors: [{ field: 'name', code: 'invalid', message: 'is bad' }] })
         state.patches.push(body)
         state.doc = { ...state.doc, ...body, version: version + 1 }
         return structuredClone(state.doc)
@@ -159,7 +159,7 @@ describe('a form', () => {
     resource.draft.weight = 2
     resource.draft.name = 'bad'
     expect(await resource.save(form)).toBe(false)
-    expect([[...resource.errors], resource.refused.value, state.patches]).toEqual([[['name', 'is bad']], undefined, []])
+    expect([[...resource.errors], resource.refused.value, state.patches]).toEqual([[['name', 'Is bad.']], undefined, []])
     // It goes with the next change of the field, and of no other.
     resource.set(form[1]!, 3)
     expect(resource.errors.size).toBe(1)

@@ -8,7 +8,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
-    'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
     'get /search/fields': 'agents search by name and number, without choosing fields'
   },
   supervisor: {

@@ -3,6 +3,7 @@ import { beforeAll, expect, it, vi } from 'vitest'
 import { supervisorOperation } from '../src/api/client'
 import type { Metric, ReportPart } from '../src/api/supervisor'
 import { choose } from '../src/i18n'
+import type { Refusal } from '../src/refusals'
 import { GROUPS, METRICS, OWN_LEVELS, USUAL, askedOf, bars, between, cell, columnsOf, dayIn, daysAfter, faultsOf, fileName, greatest, has, lasting, namesOf, queryOf, wishOf, word, type By } from '../src/supervise/report'
 
 beforeAll(() => void vi.stubGlobal('navigator', { languages: ['en-GB', 'it-IT'] }))
@@ -112,8 +113,8 @@ it('draws bars where they lie in the time, as high as their share of the greates
 })
 
 it('says what is refused at its field, in the person’s language', async () => {
-  const errors = [{ field: 'to', message: 'must be up to 400 days after `from`' }, { field: 'period', message: 'makes a report of 400000 cells; up to 300000 are possible: use a longer period' }, { field: 'queue', message: 'is not an id of that kind' }]
-  expect(faultsOf(errors)).toEqual({ to: 'A report has 400 days at most.', period: 'That is too much for one report. Take longer steps, less time or fewer columns.', queue: 'is not an id of that kind' })
+  const errors = [{ field: 'to', code: 'out-of-range', message: 'must be up to 400 days after `from`', max: 400 }, { field: 'period', code: 'too-many', message: 'makes a report of 400000 cells' }, { field: 'queue', code: 'unknown-value', message: 'is not an id of that kind' }] as Refusal[]
+  expect(faultsOf(errors)).toEqual({ to: 'A report has 400 days at most.', period: 'That is too much for one report. Take longer steps, less time or fewer columns.', queue: 'Is not an id of that kind.' })
   vi.stubGlobal('localStorage', { setItem: () => undefined })
   vi.stubGlobal('document', { documentElement: {} })
   await choose('it')

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import fc from 'fast-check'
 import { decode, encode, faultsOf, fieldOf, isComplete, type Search } from '../src/supervise/search'
 import type { SearchField } from '../src/api/supervisor'
+import type { Refusal } from '../src/refusals'
 
 const fields: SearchField[] = [
   { name: 'text', kind: 'messages', operators: ['contains', 'is_empty'] },
@@ -30,6 +31,6 @@ it('is complete with a value of the field’s kind', () => {
 })
 
 it('finds the faults of a condition by its place', () => {
-  const errors = [{ field: 'search.conditions[1].value', message: 'must be a day' }, { field: 'search.conditions[10].value', message: 'other' }]
-  expect([faultsOf(errors, 1), faultsOf(errors, 0)]).toEqual([['must be a day'], []])
+  const errors = [{ field: 'search.conditions[1].value', code: 'wrong-format', message: 'must be a day' }, { field: 'search.conditions[10].value', code: 'invalid', message: 'other' }] as Refusal[]
+  expect([faultsOf(errors, 1), faultsOf(errors, 0)]).toEqual([['Must be a day.'], []])
 })

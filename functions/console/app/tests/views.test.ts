@@ -6,9 +6,11 @@ const { atLeast, viewOf, viewsOf } = await import('../src/views')
 
 it('shows each role its own views, and those of the roles before it', () => {
   const seen = (role: 'agent' | 'supervisor' | 'admin' | 'owner', whatsapp = true) => viewsOf({ role, whatsapp }).map((view) => view.path)
-  expect(seen('agent')).toEqual(['/desk'])
+  expect(seen('agent')).toEqual(['/desk', '/conversations'])
   expect(seen('supervisor')).toEqual(['/desk', '/supervise', '/configure'])
   expect(seen('owner')).toEqual(expect.arrayContaining(seen('supervisor')))
+  // Supervisors have the list with more.
+  expect(seen('supervisor')).not.toContain('/conversations')
   expect([seen('supervisor', false)[0], seen('agent', false)[0]]).toEqual(['/supervise', '/desk'])
   expect([atLeast('agent', 'supervisor'), atLeast('owner', 'admin')]).toEqual([false, true])
 })

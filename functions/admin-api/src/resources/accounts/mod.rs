@@ -10,7 +10,7 @@ mod video;
 
 use std::collections::BTreeSet;
 
-use api::{Error, FieldError, FromPath, OptionalIfMatch, Versioned};
+use api::{Error, FromPath, OptionalIfMatch, Versioned};
 use axum::extract::State;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Role};
@@ -104,7 +104,7 @@ pub(crate) struct AccountView {
     video_key_set_at: Option<Timestamp>,
     /// Settings that work but could be better.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<FieldError>,
+    warnings: Vec<AccountWarning>,
     /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
@@ -119,14 +119,23 @@ pub(crate) fn receive_url(account: &Account, public_url: &str) -> String {
     format!("{base}{}{query}{suffix}", account.receive_path.reveal())
 }
 
+/// A setting that works but could be better.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountWarning {
+    /// The setting: `settings.recontact`.
+    field: String,
+    /// What could be better, in words for an administrator.
+    message: String,
+}
+
 /// Settings that work but could be better.
-fn warnings(account: &Account) -> Vec<FieldError> {
+fn warnings(account: &Account) -> Vec<AccountWarning> {
     let adapter = providers::adapter(&account.provider.kind);
     let recontacts = adapter.is_some_and(|adapter| adapter.wants_recontact_template());
     let no_template = "without it agents can't write to customers once the 24-hour window is over, unless they name a template themselves";
     // A signature is not visible here: its key is a secret. The check knows it.
     let guarded = adapter.is_none_or(|adapter| adapter.proves_origin(&account.provider, &Credentials::default()));
-    let warning = |field: &str, message: &str| FieldError { field: field.to_owned(), message: message.to_owned() };
+    let warning = |field: &str, message: &str| AccountWarning { field: field.to_owned(), message: message.to_owned() };
     let template = (recontacts && account.settings.recontact.is_none()).then(|| warning("settings.recontact", no_template));
     let guard = (!guarded).then(|| warning("provider", NO_PROOF));
     let translated_by =

@@ -21,12 +21,14 @@ export type HistoryEntry = Schemas['HistoryEntry']
 export type Notifications = Schemas['Notifications']
 export type Notified = Schemas['Notified']
 export type FoundContact = Schemas['FoundContact']
+export type Listed = Schemas['ListEntry']
 export type NewMessage = Schemas['NewMessage']
 
 export const me = op('get', '/me')
 export const presence = op('get', '/presence')
 export const setPresence = op('put', '/presence')
 export const mine = op('get', '/interactions')
+export const all = op('get', '/interactions/all')
 export const interaction = op('get', '/interactions/{id}')
 export const ofQueues = op('get', '/queues')
 export const startConversation = op('post', '/accounts/{id}/conversations')

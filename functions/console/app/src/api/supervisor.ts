@@ -20,7 +20,6 @@ export type ReportRow = Schemas['RowView']
 export type ReportPart = Schemas['PeriodView']
 export type Metric = Schemas['Metric']
 export type Period = Schemas['Period']
-export type Fault = Schemas['FieldError']
 
 export const interactions = op('get', '/interactions')
 export const search = op('post', '/search')

@@ -1,9 +1,20 @@
+import { USUAL, type Preferences, type Tone } from './preferences'
+
+/** What an offer sounds like, each time: hertz, after how many seconds, for how many. */
+const RINGS: Record<Tone, [hertz: number, after: number, seconds: number][]> = {
+  two: [[660, 0, 0.18], [880, 0.22, 0.24]],
+  three: [[784, 0, 0.12], [988, 0.15, 0.12], [1175, 0.3, 0.3]],
+  low: [[330, 0, 0.3], [262, 0.34, 0.36]]
+}
+
 /** Sounds: a ring for offers, which lasts until they end, and a tone for messages. Browsers allow them after a gesture. */
 export class Ring {
   private audio: AudioContext | undefined
   private timer: ReturnType<typeof setInterval> | undefined
   /** Of several windows one rings: the first that may. It holds the lock. */
   private mine = false
+
+  constructor(private readonly wishes: () => Pick<Preferences, 'tone' | 'volume' | 'messages'> = () => USUAL) {}
 
   /** Called in a gesture, or just after it. */
   unlock() {
@@ -32,25 +43,29 @@ export class Ring {
     clearInterval(this.timer)
     this.timer = undefined
     if (!on) return
-    const twice = () => {
-      this.play(660, 0, 0.18)
-      this.play(880, 0.22, 0.24)
-    }
-    twice()
-    this.timer = setInterval(twice, 2000)
+    this.once()
+    this.timer = setInterval(() => this.once(), 2000)
   }
 
+  /** An offer's sound, once. */
+  once() {
+    for (const [hertz, after, seconds] of RINGS[this.wishes().tone]) this.play(hertz, after, seconds)
+  }
+
+  /** A message's. */
   tone() {
-    this.play(740, 0, 0.12)
+    if (this.wishes().messages) this.play(740, 0, 0.12)
   }
 
   private play(hertz: number, after: number, seconds: number) {
-    if (!this.audio || this.locked || !this.mine) return
+    // A third of what a loudspeaker could: a whole one would be painful.
+    const loudness = (this.wishes().volume / 100) * 0.33
+    if (!this.audio || this.locked || !this.mine || loudness === 0) return
     const start = this.audio.currentTime + after
     const [wave, volume] = [this.audio.createOscillator(), this.audio.createGain()]
     wave.frequency.value = hertz
     volume.gain.setValueAtTime(0.0001, start)
-    volume.gain.exponentialRampToValueAtTime(0.2, start + 0.02)
+    volume.gain.exponentialRampToValueAtTime(loudness, start + 0.02)
     volume.gain.exponentialRampToValueAtTime(0.0001, start + seconds)
     wave.connect(volume).connect(this.audio.destination)
     wave.start(start)

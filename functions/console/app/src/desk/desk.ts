@@ -15,6 +15,8 @@ import { Session } from '../core/session'
 import { t } from '../i18n'
 import { said } from '../problems'
 import type { Acts } from './keys'
+import { preferences } from '../ui/preferences'
+import { Notices, askForNotices, systemScreen } from './notices'
 import { makeTranslations } from './translations'
 
 const base = document.baseURI
@@ -91,6 +93,8 @@ export function makeDesk(given: api.Me) {
   const watched = shallowReactive(new Set<string>())
   /** Customers' messages that nobody has looked at, by interaction. */
   const unseen = shallowReactive(new Map<string, number>())
+  /** Where the messages begin that nobody had looked at when a thread was opened, by interaction. */
+  const newFrom = shallowReactive(new Map<string, string>())
   const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
   const { loaded, older } = threads
   const open = ref<string>()
@@ -105,7 +109,8 @@ export function makeDesk(given: api.Me) {
   const answeredAt = new Map<string, number>()
   /** Where somebody read on in a thread: the first row that was seen. */
   const places = new Map<string, string>()
-  const ring = new Ring()
+  const ring = new Ring(() => preferences)
+  const notices = new Notices(systemScreen(() => preferences.desktop, () => goTo(open.value)))
   // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the
   // sound takes as long as opening a conversation: what the first gesture does is drawn before.
   const unlock = () => {
@@ -213,6 +218,7 @@ export function makeDesk(given: api.Me) {
   function soundOffers() {
     const ringing = offers.value.filter((offer) => offer.notification?.sound !== false)
     ring.ring(ringing.length > 0)
+    notices.update(offers.value.map(({ interaction, notification }) => ({ id: interaction.id, title: notification?.text ?? t('offerFrom', { name: nameOf(interaction) }) })))
   }
 
   const offers = computed<Offer[]>((before) => {
@@ -386,11 +392,19 @@ export function makeDesk(given: api.Me) {
     if (!store.interactions.has(id)) await refresh(id)
     if (store.interactions.get(id)?.agent === me.id) showTab(id)
     goTo(id)
+    const fresh = unseen.get(id) ?? 0
     seen(id)
     await loadThread(id)
+    markNew(id, fresh)
   }
   function seen(id: string) {
+    markNew(id, unseen.get(id) ?? 0)
     unseen.delete(id)
+  }
+  /** The line above the customer's latest messages that are new to this agent. */
+  function markNew(id: string, count: number) {
+    const first = count > 0 ? store.thread(id).filter((it) => it.author.kind === 'customer').at(-count) : undefined
+    if (first) newFrom.set(id, first.id)
   }
   /** Counts anew what nobody has looked at in an interaction that has changed. */
   function count(id: string, before: api.Interaction | undefined) {
@@ -422,6 +436,7 @@ export function makeDesk(given: api.Me) {
   }
   async function setPresence(state: api.Presence['state'], reason?: string) {
     ring.unlock()
+    askForNotices(preferences.desktop)
     const before = presence.value?.state
     try {
       store.setPresence(await api.setPresence(caller, { body: { state, reason }, key: crypto.randomUUID() }))
@@ -544,6 +559,7 @@ export function makeDesk(given: api.Me) {
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
     document.addEventListener('visibilitychange', () => {
+      soundOffers()
       if (document.hidden) return
       feed.wake()
       if (open.value) seen(open.value)
@@ -551,7 +567,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
     places,

@@ -1,7 +1,8 @@
 /** What a report is asked for, which lives in the address, and how its cells, periods and bars read. */
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
-import type { Fault, Metric, Period, ReportPart, ReportRow } from '../api/supervisor'
+import type { Metric, Period, ReportPart, ReportRow } from '../api/supervisor'
 import { region, t, type Key } from '../i18n'
+import { refusal, type Refusal } from '../refusals'
 
 export const BY = { account: 'accountName', queue: 'queueName', agent: 'agent', disposition: 'disposition', ai_agent: 'aiAgent', total: 'reportTotal' } as const satisfies Record<string, Key>
 export type By = keyof typeof BY
@@ -215,14 +216,15 @@ export function bars(report: { from: string; to: string }, parts: ReportPart[], 
 
 // ---- What the API refuses.
 
-/** What it says, which is English, in the person's language. */
-const SAID: [RegExp, Key][] = [
-  [/^must not be before/, 'reportBefore'], [/^must be up to/, 'reportTooLong'], [/^does not exist in/, 'reportNoTime'], [/^does not lie on/, 'reportNoQuarter'],
-  [/^must be the name of a time zone/, 'reportNoZone'], [/^makes a report of/, 'reportTooLarge'], [/^must be a day/, 'reportNoDay']
-]
-export function faultsOf(errors: Fault[]): Record<string, string> {
-  return Object.fromEntries(errors.map(({ field, message }) => {
-    const key = SAID.find(([words]) => words.test(message))?.[1]
-    return [field, key ? t(key) : message]
+/** What more can be said of a report's fields than of others. */
+const SAID: Record<string, Key> = {
+  'zone wrong-format': 'reportNoZone', 'period too-many': 'reportTooLarge', 'from wrong-format': 'reportNoDay', 'to wrong-format': 'reportNoDay',
+  'from unknown-value': 'reportNoTime', 'to unknown-value': 'reportNoTime', 'from not-allowed': 'reportNoQuarter', 'to not-allowed': 'reportNoQuarter'
+}
+export function faultsOf(errors: Refusal[]): Record<string, string> {
+  return Object.fromEntries(errors.map((it) => {
+    // A time out of range has a most where it is too long, and none where it ends before it begins.
+    const key = it.field === 'to' && it.code === 'out-of-range' ? (it.max ? 'reportTooLong' : 'reportBefore') : SAID[`${it.field} ${it.code}`]
+    return [it.field, key ? t(key) : refusal(it)]
   }))
 }

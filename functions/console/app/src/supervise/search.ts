@@ -1,6 +1,7 @@
 /** An advanced search: conditions that are edited, switched off or removed one by one. It lives in the address. */
 import type { SearchField } from '../api/supervisor'
 import type { Key } from '../i18n'
+import { refusal, type Refusal } from '../refusals'
 
 export interface Condition {
   field: string
@@ -42,8 +43,8 @@ export function isComplete(condition: Condition, field: SearchField | undefined)
 }
 
 /** What is wrong with a condition, of an answer's `errors`: `search.conditions[2].value`. */
-export function faultsOf(errors: { field: string; message: string }[], index: number): string[] {
-  return errors.filter((it) => it.field.startsWith(`search.conditions[${index}]`)).map((it) => it.message)
+export function faultsOf(errors: Refusal[], index: number): string[] {
+  return errors.filter((it) => it.field.startsWith(`search.conditions[${index}]`)).map(refusal)
 }
 
 export const FIELDS: Record<string, Key> = {

@@ -1,5 +1,5 @@
 /** F6 goes from one part of the screen to the next, Shift+F6 back. */
-const REGIONS = 'header.top, .list, .main, .side, nav.sub, .screen, .cnav, .cmain'
+const REGIONS = 'header.top, .list, .main, .side, nav.sub, .screen, .page, .cnav, .cmain'
 const FOCUSABLE = 'a[href], button:not(:disabled), input:not(:disabled), select:not(:disabled), textarea:not(:disabled), [tabindex="0"]'
 
 const isShown = (element: HTMLElement) => element.checkVisibility({ visibilityProperty: true })

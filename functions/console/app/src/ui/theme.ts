@@ -3,6 +3,7 @@ import { ref } from 'vue'
 
 export const THEMES = ['system', 'light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
+export const THEME_NAMES = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const
 const known = (word: string | null): Theme => THEMES.find((theme) => theme === word) ?? 'system'
 export const theme = ref<Theme>(known(localStorage.getItem('theme')))
 

@@ -99,24 +99,3 @@ export function wrongs(fields: Field[], draft: Doc): Map<string, string> {
     return word ? [[field.path, word] as const] : []
   }))
 }
-
-/** A refusal of the API in the person's language, where it is one of the usual ones; else in the API's words. */
-export function refusal(message: string): string {
-  const range = /^must be from (-?\d+) to (\d+)(?: seconds| minutes)?$/.exec(message)
-  if (range) return t('refusedRange', { min: range[1]!, max: range[2]! })
-  const most = /^must have at most (\d+) characters$/.exec(message)
-  if (most) return t('refusedLong', { most: most[1]! })
-  if (message === 'is required' || message === 'must not be empty') return t('refusedRequired')
-  const plain = /^must be 1 to (\d+) printable ASCII characters without blanks(?:, or the key file of a service account)?$/.exec(message)
-  if (plain) return t('refusedSecretForm', { most: plain[1]! })
-  if (message === 'another account has this key') return t('refusedKeyTaken')
-  if (message.startsWith('must be exactly five')) return t('refusedKey')
-  if (message.startsWith('must be a phone number')) return t('refusedPhone')
-  if (message === 'is required, or email, and never both') return t('refusedSubject')
-  if (message === 'must name a list') return t('refusedNoList')
-  if (message === 'another step has this label') return t('refusedLabel')
-  if (message.startsWith('must be the place (from 0)')) return t('refusedJump')
-  const tag = /^at character (\d+): (.*)$/.exec(message)
-  if (tag) return t('refusedAt', { place: tag[1]!, reason: tag[2]! })
-  return message
-}

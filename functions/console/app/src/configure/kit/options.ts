@@ -54,7 +54,8 @@ export function useOptions() {
   return {
     options: (kind: KindName) => known(kind).options,
     state: (kind: KindName) => known(kind).state,
-    nameOf: (kind: KindName, id: unknown) => known(kind).options.find((option) => option.id === id)?.text ?? String(id ?? ''),
+    /** While the names are read it is not known, which is no reason to show an id. */
+    nameOf: (kind: KindName, id: unknown) => known(kind).options.find((option) => option.id === id)?.text ?? (known(kind).state === 'loading' ? '…' : String(id ?? '')),
     again: forgetOptions
   }
 }

@@ -86,12 +86,6 @@ export function bodyOf(fields: Place[], draft: Doc): Doc {
   return body
 }
 
-/** What a refusal says of fields, by their paths: `plan[2].timeout`. */
-export function refusedFields(body: Record<string, unknown>): Map<string, string> {
-  const all = Array.isArray(body.errors) ? (body.errors as { field?: unknown; message?: unknown }[]) : []
-  return new Map(all.map((error) => [String(error.field ?? ''), String(error.message ?? '')]))
-}
-
 /** The entries of a field: its own, with the path `''`, and those below it. */
 export function below(errors: Map<string, string>, path: string): Map<string, string> {
   const found = new Map<string, string>()

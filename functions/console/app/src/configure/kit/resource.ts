@@ -1,11 +1,12 @@
 /** One resource in a form: the version that was read, the draft, and what saving a section of it met. */
 import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import type { Problem } from '../../api/client'
+import { refusedFields } from '../../refusals'
 import { asProblem } from './caller'
 import { wrongs, type Field, type Kind } from './fields'
 import { forgetOptions } from './options'
 import { forget } from './pages'
-import { bodyOf, changed, patchOf, put, refusedFields, same, shownAt, type Doc } from './paths'
+import { bodyOf, changed, patchOf, put, same, shownAt, type Doc } from './paths'
 
 /** Two versions of a section that both differ from the one that was read. */
 export interface Clash {
