@@ -156,8 +156,8 @@ impl Interactions {
     }
 
     /// The agent's connections as they were a moment ago, for half the price: for an event that is in the feed
-    /// already. A client of a connection that may be missing asks for what it missed, when its connection opens and some seconds
-    /// later.
+    /// already. A client of a connection that may be missing asks for what it missed, when its connection opens and
+    /// some seconds later.
     ///
     /// # Errors
     /// The table can't be read.
