@@ -4,8 +4,8 @@
 //! does: a write costs a unit for each KB of the larger of the two, a transaction costs double, a read costs a unit
 //! for each 4 KB, half of that if it need not be consistent.
 //!
-//! Each request is counted for a purpose ([`Purpose`]), so that the message path can be told from what was built on its
-//! items, and is remembered with its function and its time ([`Call`]), so that calls in sequence can be counted.
+//! Each request is counted for a purpose ([`Purpose`]), so that the message path can be told from what was built on
+//! its items, and is remembered with its function and its time ([`Call`]), so that calls in sequence can be counted.
 
 mod calls;
 mod purpose;
@@ -333,8 +333,8 @@ fn name_of(operation: &str, asked: &Value, written: &[(String, Value)]) -> Strin
     format!("{operation} {of}")
 }
 
-/// Whether the stream calls `dispatch` for one write, and whether it calls `index`, by the filters of the template: the
-/// first for new versions of what carries effects, the other for contacts. The records of one transaction come
+/// Whether the stream calls `dispatch` for one write, and whether it calls `index`, by the filters of the template:
+/// the first for new versions of what carries effects, the other for contacts. The records of one transaction come
 /// together.
 fn streamed(written: &[(String, Value)], before: &[Value], after: &[Value]) -> (bool, bool) {
     let changed: Vec<_> = written.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after).collect();

@@ -295,9 +295,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// What waits in a queue; nothing if nothing can change, whatever waits: nobody is ready. At night a queue's backlog
-    /// grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full don't
-    /// count as nobody, since an interaction rings at its own agent without a second slot.
+    /// What waits in a queue; nothing if nothing can change, whatever waits: nobody is ready. At night a queue's
+    /// backlog grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but
+    /// full don't count as nobody, since an interaction rings at its own agent without a second slot.
     async fn rows_of(&self, target: &Target, queue: &Queue) -> Result<Vec<WaitingRow>, EngineError> {
         let (first, more) = self.store.first_waiting(target, FIRST).await?;
         if !more {

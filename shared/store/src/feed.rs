@@ -155,9 +155,9 @@ impl Interactions {
         Ok(self.table.all(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
-    /// The agent's connections as they were a moment ago, for half the price: for an event that is in the feed already. A
-    /// client of a connection that may be missing asks for what it missed, when its connection opens and some seconds
-    /// later.
+    /// The agent's connections as they were a moment ago, for half the price: for an event that is in the feed
+    /// already. A client of a connection that may be missing asks for what it missed, when its connection opens and
+    /// some seconds later.
     ///
     /// # Errors
     /// The table can't be read.

@@ -17,7 +17,8 @@ pub struct Call {
 
 /// The most calls of a path that wait for each other. The path is a list of legs: the function, and a part of the name
 /// of the call with which it hands over to the next one. A leg is what its function calls after the one before it has
-/// handed over, up to its own handover. Calls that overlap are made at once and count as one. `None` if a leg is missing.
+/// handed over, up to its own handover. Calls that overlap are made at once and count as one. `None` if a leg is
+/// missing.
 ///
 /// Returns for each leg the names of the calls in sequence.
 pub fn in_sequence(calls: &[Call], path: &[(&str, &str)]) -> Option<Vec<Vec<String>>> {
