@@ -1,7 +1,7 @@
 /**
- * A lost connection, played against `cargo local`: the socket is cut while 500 events happen to Anna's conversations, and
- * the screen ends as that of a window that was opened just now. Then events are gone before they were read. Nobody waits for the five
- * minutes; what happens in them is what counts. `node stories/gap.mjs`; see kit/story.mjs.
+ * A lost connection, played against `cargo local`: the socket is cut while 500 events happen to Anna's conversations,
+ * and the screen ends as that of a window that was opened just now. Then events are gone before they were read. Nobody
+ * waits for the five minutes; what happens in them is what counts. `node stories/gap.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
 import { ask, closes, configured, customersWrite, endpoints, expires, repeats, story } from './kit/story.mjs'

@@ -74,7 +74,7 @@ export class Threads {
   }
 
   /**
-   * Lets go of the old messages of a thread that grows while nobody looks at it: on a busy day it would grow for hours. Its
+   * Lets go of the old messages of a thread that grows while nobody looks at it: on a busy day, for hours. Its
    * newest page stays, for the list and for the first moment of whoever opens it, and reads it again.
    */
   slim(id: string) {
