@@ -7,7 +7,9 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, FlushCompress, Status};
+#[cfg(test)]
+use flate2::{Decompress, FlushDecompress};
 
 /// Phrases of requests. Stored events are read by them, so they stay as they are. `infra/items.py` reads the file too.
 const PHRASES: &str = include_str!("raw/phrases1.txt");
@@ -23,6 +25,7 @@ const LONGEST: usize = 32_000;
 const SHORTEST: usize = 4;
 
 /// The longest part of a request that is kept is far shorter. What claims to be longer is not ours.
+#[cfg(test)]
 const MOST: usize = 1024 * 1024;
 
 /// A part of a request, for the item of an event with these data in plain form. It is a text if it can't be packed.
