@@ -237,11 +237,9 @@ fn a_function_is_updated_after_those_that_read_what_it_writes() {
         assert!(after(id).contains("RouteFunction"), "{id}");
     }
     assert!(after("SupervisorApiFunction").contains("WorkerFunction"));
-    for (id, reader) in [
-        ("DispatchFunction", "ReportFunction"),
-        ("AssistApiFunction", "ReportFunction"),
-        ("ReportFunction", "SupervisorApiFunction"),
-    ] {
+    for (id, reader) in
+        [("DispatchFunction", "ReportFunction"), ("AssistApiFunction", "ReportFunction"), ("ReportFunction", "SupervisorApiFunction")]
+    {
         assert!(after(id).contains(reader), "{id}");
     }
 }
