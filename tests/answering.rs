@@ -206,7 +206,7 @@ async fn while_the_model_thinks_anything_may_happen_and_its_answer_is_sent_only_
     // The customer goes on: one answer to all of it.
     let key = desk.writes(3, 30, ASKED).await;
     let more = async {
-        desk.writes(3, 31, "And on Sunday?").await;
+        desk.writes(3, 31, "I mean: is the shop open on Sunday?").await;
     };
     desk.answers_after(&key, more).await;
     assert!(desk.said(&key).await.is_empty());

@@ -628,8 +628,8 @@ Disposition: Solved
     fn what_an_ai_agent_wrote_has_its_name_and_says_that_it_is_none_of_a_person() {
         let ada = Author::Ai { ai_agent: fixtures::ai_agent().id, name: "Ada".into() };
         let messages = [message(1, "2026-01-01T10:00:00Z", ada, text("From 9 to 18."))];
-        assert!(with(&messages, &[], Transcript::text).contains("2026-01-01 10:00:00Z  Ada (AI): From 9 to 18."));
-        let author = with(&messages, &[], Transcript::json)["messages"][0]["author"].clone();
+        assert!(with(&messages, &[], |transcript| transcript.text()).contains("2026-01-01 10:00:00Z  Ada (AI): From 9 to 18."));
+        let author = with(&messages, &[], |transcript| transcript.json())["messages"][0]["author"].clone();
         assert_eq!((&author["kind"], &author["name"]), (&json!("ai"), &json!("Ada")));
     }
 

@@ -5,7 +5,7 @@ use domain::fixtures;
 use domain::history::Fact;
 use domain::ids::{AiAgentId, MessageId};
 use domain::insights::{Sentiment, Summary};
-use domain::interaction::{Stage, Status, Wait};
+use domain::interaction::{Answering, Stage, Status, Wait};
 use domain::language::Language;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::Commit;
