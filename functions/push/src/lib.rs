@@ -206,7 +206,7 @@ impl Push {
     async fn post(&self, agent: &AgentId, event: &FeedEvent<AgentEvent>) {
         let sent = async {
             let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
-            let connections = self.store.connections_lately(agent).await?;
+            let connections = self.store.connections(agent).await?;
             join_all(connections.iter().map(|connection| self.post_to(connection, bytes.clone())))
                 .await
                 .into_iter()

@@ -155,16 +155,6 @@ impl Interactions {
         Ok(self.table.all(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
-    /// The agent's connections as they were a moment ago, for half the price: for an event that is in the feed
-    /// already. A client of a connection that may be missing asks for what it missed, when its connection opens and
-    /// some seconds later.
-    ///
-    /// # Errors
-    /// The table can't be read.
-    pub async fn connections_lately(&self, agent: &AgentId) -> PortResult<Vec<Connection>> {
-        Ok(self.table.all_lately(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
-    }
-
     /// The events after number `after` as the agent may read them now, oldest first, at most `limit`. An event of an
     /// account that the agent does not belong to any more keeps its number, and its content is withheld. Where events
     /// are missing, the page begins behind the last gap, with an event that tells the client that it is behind.

@@ -37,8 +37,6 @@ export interface Ports {
 const HOLE = 300
 /** The API ends a silent connection after ten minutes, and a lost event shows at the next question. */
 const ASK = 4 * 60_000
-/** A connection may be a moment old before everybody knows it: what happened in that moment shows at this question. */
-const FIRST_ASK = 5_000
 /** Any connection ends after two hours; the next one stands before that. */
 const RENEW = 110 * 60_000
 const FIRST_PAUSE = 500
@@ -118,7 +116,7 @@ export class Feed {
       this.ports.state?.(undefined)
       // What was missed is read in a few calls, and applied at once. The socket has told of the rest since it opened.
       void this.catchUp(false)
-      this.timers.push(this.ports.timer(() => this.ask(), FIRST_ASK))
+      this.timers.push(this.ports.timer(() => this.ask(), ASK))
       this.timers.push(this.ports.timer(() => this.connect(), RENEW))
     }
     let early = false
