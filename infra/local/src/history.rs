@@ -655,7 +655,7 @@ mod tests {
     #[tokio::test]
     async fn the_past_fills_every_column_of_every_report() {
         let memory = Memory::new();
-        write(&memory, &memory, &cast(), 500, now()).await.unwrap();
+        write(&memory, &memory, None, &cast(), 500, now()).await.unwrap();
         let days = Quarter::of(now() - SignedDuration::from_hours(24 * (DAYS + 2)))..Quarter::of(now());
         let report = async |dimension: Dimension| {
             let asked = oversight::Asked {
