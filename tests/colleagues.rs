@@ -213,12 +213,12 @@ async fn a_template_whose_parameters_are_not_those_that_the_provider_lists_is_re
     let template = |body: Value| json!({"template": {"name": TEMPLATE, "language": "it", "body": body}});
     let named = |name: &str| json!({"name": name, "text": "a"});
     keep(json!({"format": "variables", "parameters": ["first_name", "order"]}), "approved").await;
-    for (body, message) in [
-        (json!([named("first_name")]), "lacks the variable order"),
-        (json!([named("first_name"), named("order"), named("colour")]), "the template has no variable colour"),
+    for (body, code, message) in [
+        (json!([named("first_name")]), "required", "lacks the variable order"),
+        (json!([named("first_name"), named("order"), named("colour")]), "unknown-value", "the template has no variable colour"),
     ] {
         let (status, problem) = anna.post(&messages, template(body)).await;
-        let expected = json!([{"field": "template.body", "message": message}]);
+        let expected = json!([{"field": "template.body", "code": code, "message": message}]);
         assert_eq!((status, &problem["errors"]), (422, &expected), "{problem}");
     }
     let (status, message) = anna.post(&messages, template(json!([named("order"), named("first_name")]))).await;

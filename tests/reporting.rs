@@ -99,7 +99,7 @@ async fn a_report_as_csv_has_no_formula_and_a_bad_period_is_named() {
     let (status, problem) = sue.get("/reports?from=2026-03-29T02:30&to=2026-03-30&zone=Europe/Rome").await;
     assert_eq!(
         (status, &problem["errors"]),
-        (422, &json!([{"field": "from", "message": "does not exist in this time zone"}])),
+        (422, &json!([{"field": "from", "code": "unknown-value", "message": "does not exist in this time zone"}])),
         "{problem}"
     );
     assert_eq!(desk.over("anna", "agent").get(&format!("/reports?{}", around_now())).await.0, 403);

@@ -277,7 +277,8 @@ fn two_bots_that_face_each_other_stop_at_the_limit() {
     assert_eq!(sim.said_by_ai(&interaction).len(), most + 1);
     // Nobody comes. The next runs of the plan ask no model, and say nothing to which the other bot could answer.
     let asked = sim.provider.lock().unwrap().asked.len();
-    for _ in 0..3 {
+    // Every second message finds the plan at its end, and lets it run again; the others join an offer.
+    for _ in 0..6 {
         sim.wait(30);
         sim.writes(1);
     }
