@@ -400,8 +400,8 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let of_account = path == "/accounts/x/dispositions";
             let of_contacts = under(&["/contacts"]) && method != "DELETE";
             let may_write = of_links || of_account || of_contacts || under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read =
-                may_write || under(&["/agents", "/ai-agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links"]);
+            let may_read = may_write
+                || under(&["/agents", "/ai-agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links", "/prices"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") || path.ends_with("/attachment") || of_links || of_account {
