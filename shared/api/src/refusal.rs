@@ -43,7 +43,10 @@ const WORDS: [(Code, &[&str]); 12] = [
     (Code::WrongTemplate, &["at character "]),
     (Code::UnknownField, &["is not known", "unknown field", "is not a field"]),
     (Code::ReadOnly, &["can't be changed", "is set by this service", "is for a new "]),
-    (Code::Required, &["is required", "is mandatory", "must not be empty", "must name a ", "must have a word", "missing field", "lacks the "]),
+    (
+        Code::Required,
+        &["is required", "is mandatory", "must not be empty", "must name a ", "must have a word", "missing field", "lacks the "],
+    ),
     (Code::NotUnique, &["another ", "is there already", "this tag is there already"]),
     (Code::TooLong, &["is too long", "must have 1 to ", "and the other details have more than "]),
     (Code::TooMany, &["can't be added: there are ", "has too many ", "at most ", "makes a report of "]),

@@ -100,7 +100,17 @@ impl Note {
     pub fn of_alert(account: AccountId, alert: AlertNote, received_at: Timestamp, at: Timestamp) -> Self {
         let version = u64::try_from(received_at.as_millisecond()).unwrap_or_default();
         let account = Some(account);
-        Self { kind: NoteKind::AccountAlert, account, interaction: None, at, from: None, escalated: None, alert: Some(alert), trigger: None, version }
+        Self {
+            kind: NoteKind::AccountAlert,
+            account,
+            interaction: None,
+            at,
+            from: None,
+            escalated: None,
+            alert: Some(alert),
+            trigger: None,
+            version,
+        }
     }
 
     /// The note about a trigger that was switched off at `disabled_at`.

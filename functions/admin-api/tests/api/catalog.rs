@@ -654,7 +654,10 @@ async fn settings_are_as_usual_until_somebody_changes_them_within_their_bounds()
     assert_eq!(configuration.connection_grace().await, 30);
     for wrong in [json!({"connection_grace": 4}), json!({"connection_grace": 601})] {
         let problem = admin.put("/settings", 0, &wrong).await.is(422);
-        assert_eq!(problem["errors"][0], json!({"field": "connection_grace", "code": "out-of-range", "min": 5, "max": 600, "message": "must be from 5 to 600 seconds"}));
+        assert_eq!(
+            problem["errors"][0],
+            json!({"field": "connection_grace", "code": "out-of-range", "min": 5, "max": 600, "message": "must be from 5 to 600 seconds"})
+        );
     }
     for wrong in [json!({}), json!({"connection_grace": "soon"}), json!({"connection_grace": 5, "colour": 1})] {
         assert_eq!(admin.put("/settings", 0, &wrong).await.status.as_u16(), 422, "{wrong}");
