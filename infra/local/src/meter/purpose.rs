@@ -6,7 +6,7 @@ pub enum Purpose {
     /// A message from its webhook to the agent's screen, and back to the customer: events, interactions, messages,
     /// presences, waiting rows, feeds, archives.
     Messages,
-    /// The rows by which interactions are listed and searched.
+    /// The rows and documents by which interactions are listed and searched.
     Lists,
     /// The index by which contacts are found.
     Contacts,
@@ -30,6 +30,7 @@ impl Purpose {
     pub(super) fn of_write(function: &str, kind: &str) -> Self {
         match kind {
             "FACT" | "TL" | "ROLL" => Self::Reports,
+            "DOC" => Self::Lists,
             "NAME" | "TAIL" | "LISTED" => Self::Contacts,
             "NOTE" => Self::Notices,
             _ => Self::of_function(function),
@@ -65,6 +66,7 @@ mod tests {
         assert_eq!(Purpose::of_read("report", "CONV HIS"), Purpose::Reports);
         assert_eq!(Purpose::of_read("route", "CONV INT"), Purpose::Messages);
         assert_eq!(Purpose::of_write("push", "NOTE"), Purpose::Notices);
+        assert_eq!(Purpose::of_write("archive", "DOC"), Purpose::Lists);
         assert_eq!(Purpose::of_read("agent-api", "NAME~"), Purpose::Contacts);
     }
 
