@@ -201,7 +201,7 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await page.getByRole('link', { name: 'Logs' }).click()
   await page.getByRole('heading', { name: 'Logs' }).waitFor()
   await page.getByRole('combobox', { name: 'Account' }).selectOption({ label: 'META1 · Demo META' })
-  await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download int_/ }).first().click()])
+  await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download Conversation, closed at/ }).first().click()])
   await accessible('logs')
   await page.goto(`${endpoints.console}/supervise/interactions/${id}`)
   expects(/status of 410/)

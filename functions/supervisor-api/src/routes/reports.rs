@@ -13,7 +13,7 @@ use domain::ids::{AccountId, AgentId, AiAgentId, QueueId};
 use domain::pricing::Prices;
 use domain::report::{Cell, Dimension, Metric, Moment, Period, Quarter, ServiceLevel, Unclear, Wanted};
 use engine::ports::Directory;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use jiff::tz::TimeZone;
 use oversight::{Asked, By, MOST_QUARTERS, Report};
 use serde::Serialize;
@@ -164,7 +164,12 @@ pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer, parameters: P
     if !query.csv {
         return Ok(Json(view).into_response());
     }
-    let file = [(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"report.csv\"")];
+    let file = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""),
+        // An encoding, even none, makes lambda_http hand over bytes. What it takes for a text loses its byte order mark.
+        (CONTENT_ENCODING, "identity"),
+    ];
     Ok((file, view.csv(query.raw)?).into_response())
 }
 
