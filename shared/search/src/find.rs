@@ -129,8 +129,8 @@ pub async fn find<L: Lists>(
     }
 }
 
-/// The places of the candidates that their documents don't leave out, in their order. What has none that tells of it as
-/// it is now, an open interaction above all, stays.
+/// The places of the candidates that their documents don't leave out, in their order. What has none that tells of it
+/// as it is now, an open interaction above all, stays.
 async fn sifted<L: Lists>(
     lists: &L,
     names: &Names,

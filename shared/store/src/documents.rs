@@ -1,5 +1,6 @@
 //! The documents by which searches leave out closed interactions without reading their threads: `DOC#interaction` /
-//! `DOC`, in the table of what is derived. Each has a partition of its own, so a search is spread over the whole table.
+//! `DOC`, in the table of what is derived. Each has a partition of its own, so a search is spread over the whole
+//! table.
 
 use aws_sdk_dynamodb::Client;
 use domain::ids::InteractionId;

@@ -192,8 +192,8 @@ impl Interactions {
     }
 
     /// Deletes what belonged to an interaction that is gone: its messages, the ways in from the provider's ids and the
-    /// events that made them, its history, its calls, its document, and the head of the conversation if nothing is left
-    /// in it.
+    /// events that made them, its history, its calls, its document, and the head of the conversation if nothing is
+    /// left in it.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.

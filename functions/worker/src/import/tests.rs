@@ -266,6 +266,11 @@ async fn an_import_under_way_does_not_add_a_customer_who_is_erased_at_any_point_
                 *world.erases.lock().unwrap() = Some((write, number));
                 world.lost.store(lost, Ordering::Relaxed);
                 let job = play(&world, Import { known, ..import() }).await;
+                if world.erased.lock().unwrap().is_empty() {
+                    // Where known customers are skipped there are fewer writes.
+                    assert!(write > 37, "{known:?} {number} {write}");
+                    continue;
+                }
                 let place = Place::before(&Address::Phone(E164::parse(number).unwrap()));
                 let there = world.all().iter().any(|contact| contact.places().any(|own| own == place));
                 assert!(!there, "{known:?} {number} {write}: {}", told(&world, &job));

@@ -3,8 +3,8 @@
 //! `escalate` when somebody asks for a person, else it answers from the first entry of its knowledge that shares a
 //! word with the question, or says that it does not know. Asked for a mood, it goes by words of thanks and of anger.
 //! Faults name `provider` `OPENAI`, `BEDROCK` or `KNOWLEDGE_BASE`; `code` is the service's own. With `status` 200 the
-//! `code` names a bad answer: `half`, `garbage`, `empty`, `long`, `echo`, `repeat`, `cut`, `filtered`, `refusal`, `tool`,
-//! `escalate` which no words of the customer ask for, or `text:` and an answer.
+//! `code` names a bad answer: `half`, `garbage`, `empty`, `long`, `echo`, `repeat`, `cut`, `filtered`, `refusal`,
+//! `tool`, `escalate` which no words of the customer ask for, or `text:` and an answer.
 
 use std::sync::Arc;
 use std::time::Duration;
