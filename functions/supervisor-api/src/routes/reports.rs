@@ -167,7 +167,8 @@ pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer, parameters: P
     let file = [
         (CONTENT_TYPE, "text/csv; charset=utf-8"),
         (CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""),
-        // An encoding, even none, makes lambda_http hand over bytes. What it takes for a text loses its byte order mark.
+        // With an encoding, even none, lambda_http hands over bytes. What it takes for a text loses its byte order
+        // mark.
         (CONTENT_ENCODING, "identity"),
     ];
     Ok((file, view.csv(query.raw)?).into_response())
