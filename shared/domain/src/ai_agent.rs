@@ -267,7 +267,7 @@ mod tests {
         let amount = |text| Amount::parse(text).unwrap();
         let price = TokenPrice { input: amount("0.06"), output: amount("0.24"), currency: Currency::EUR };
         assert_eq!([price.of(0, 0), price.of(1_000_000, 0), price.of(0, 1_000_000), price.of(1_000, 100)], [0, 60_000, 240_000, 84]);
-        assert_eq!(price.of(u64::MAX, u64::MAX) > price.of(u64::MAX / 2, 0), true);
+        assert!(price.of(u64::MAX, u64::MAX) > price.of(u64::MAX / 2, 0));
     }
 
     #[test]
