@@ -57,7 +57,7 @@ impl Answering {
         let (url, queue) = (desk.issuer.url.clone(), desk.deployment.env.required("JOBS_QUEUE_URL").unwrap());
         let bedrock = format!("{url}/bedrock");
         // Only failures of tables are sent to the queue again, and there are none here.
-        let more = [("BEDROCK_URL", bedrock.as_str()), ("EGRESS_ALLOWED_ORIGINS", &url), ("ASSIST_QUEUE_URL", &queue)];
+        let more = [("BEDROCK_URL", bedrock.as_str()), ("EGRESS_ALLOWED_ORIGINS", &url), ("ASSIST_QUEUE_URL", queue)];
         let function = assist::Function::from_env(&desk.deployment.aws, &desk.deployment.env_with(&more)).unwrap();
         Self { desk, function, ai_agent }
     }

@@ -39,9 +39,12 @@ const TOGETHER: (u32, u32) = (10, 4);
 /// The most that one time of a step may cost: write units, read units, and requests that send to queues.
 type Limit = (u64, f64, u64);
 
+/// A way's name, and each function on it with the call by which the next one hears of it.
+type Way = (&'static str, &'static [(&'static str, &'static str)]);
+
 /// Ways through the functions whose calls in sequence are counted: for each function the call by which the next one
 /// hears of it. The meter does not see the last call, which goes to a socket or to a provider.
-const WAYS: [(&str, &[(&str, &str)]); 3] = [
+const WAYS: [Way; 3] = [
     (
         "from the webhook to the offer",
         &[
@@ -204,7 +207,7 @@ fn within(step: &Step, alone: Limit, whole: Limit) {
 /// made at once may not overlap. Prints them.
 fn sequences(gone: &[Vec<Vec<Call>>; WAYS.len()]) -> [usize; WAYS.len()] {
     println!("\ncalls in sequence, with the last one, to a socket or to the provider");
-    let fewest = |((named, way), times): (&(&str, &[(&str, &str)]), &Vec<Vec<Call>>)| {
+    let fewest = |((named, way), times): (&Way, &Vec<Vec<Call>>)| {
         let legs = times.iter().filter_map(|calls| in_sequence(calls, way)).min_by_key(|legs| legs.concat().len()).unwrap();
         println!("{named}: {}", legs.concat().len() + 1);
         for ((function, _), names) in way.iter().zip(&legs) {
