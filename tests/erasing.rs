@@ -1,6 +1,8 @@
 //! Erasures: nothing of a customer is left anywhere, and whoever writes again is a new contact.
 
+use domain::contact::Contact;
 use domain::ids::ContactId;
+use engine::ports::Committed;
 
 use super::*;
 use crate::removal::CANARY;
@@ -151,4 +153,26 @@ async fn an_erasure_that_is_cut_off_at_any_write_ends_the_same() {
             assert_eq!(desk.mentions(number).await, Vec::<String>::new(), "{target} {after} {when:?}");
         }
     }
+}
+
+/// The condition is DynamoDB's: a mark that the erasure left, not older than the import.
+#[tokio::test]
+async fn an_import_that_began_before_an_erasure_writes_nothing_of_the_customer_and_a_later_one_does() {
+    let desk = Desk::open("ERASI", 5).await;
+    desk.talked(1).await;
+    let store = &desk.deployment.store;
+    let contact = desk.contact_of(1).await.unwrap();
+    let known = store.contact(&contact).await.unwrap().unwrap();
+    let places: Vec<_> = known.places().collect();
+    let began = cloud::time::now();
+    assert_eq!(desk.erase(&contact).await.0, 202);
+
+    let anew = Contact { id: ContactId::from_ulid(ulid::Ulid(1)), version: 1, ..known };
+    assert_eq!(store.import_contact(&anew, true, &places, began).await.unwrap(), Committed::Conflict);
+    assert!(store.was_erased(&places, began).await.unwrap());
+    assert_eq!(desk.contact_of(1).await, None);
+    let later = began + jiff::SignedDuration::from_mins(1);
+    assert!(!store.was_erased(&places, later).await.unwrap());
+    assert_eq!(store.import_contact(&anew, true, &places, later).await.unwrap(), Committed::Done);
+    assert_eq!(desk.contact_of(1).await, Some(anew.id));
 }
