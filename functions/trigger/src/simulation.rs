@@ -1,6 +1,7 @@
 //! Random histories of events, systems that fail and jobs that die, on a clock that only the test moves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -428,4 +429,32 @@ fn a_call_costs_a_trigger_one_health_read_one_interaction_and_one_line_of_the_lo
     assert_eq!(*writes.lock().unwrap(), ["note a try"]);
     // The triggers, the account and the agents come from the cache; the health and the interaction from the table.
     assert_eq!(*reads.lock().unwrap(), 5);
+}
+
+/// (Reads, writes) of a sweep that has nothing to do, and of an event that two of the four triggers wait for, whose
+/// systems take it.
+#[test]
+fn an_event_costs_a_message_and_a_handful_of_calls_of_the_table_for_each_trigger_that_it_meets() {
+    let count = || Arc::new(AtomicUsize::new(0));
+    let counted = |sim: &mut Sim, of: &dyn Fn(&mut Sim)| {
+        let (reads, writes) = (count(), count());
+        let (read, write) = (reads.clone(), writes.clone());
+        sim.fake.memory.inject_reads(move || {
+            read.fetch_add(1, Ordering::Relaxed);
+            ReadFault::None
+        });
+        sim.fake.memory.inject(move |_| {
+            write.fetch_add(1, Ordering::Relaxed);
+            Fault::None
+        });
+        of(sim);
+        (reads.load(Ordering::Relaxed), writes.load(Ordering::Relaxed))
+    };
+    let mut sim = Sim::new(&[]);
+    let idle = counted(&mut sim, &|sim| drop(run(sim.courier.sweep())));
+    sim.opens(0, false);
+    let event = counted(&mut sim, &|sim| sim.until(0));
+    let calls = [TROUBLED, HEALTHY, VIPS, ELSEWHERE].map(|n| sim.got(n).len());
+    // Reads of the configuration are among them, which a function's cache answers. The writes are the log of the calls.
+    assert_eq!((idle, event, calls), ((5, 0), (14, 2), [1, 1, 0, 0]));
 }
