@@ -64,6 +64,8 @@ await story('handing over', async ({ browser, context, page, accessible, button,
   try {
     // The functions read the configuration again within seconds.
     while (!(await ask('agents.anna', 'GET', 'api', '/me')).accounts.some((it) => it.disposition_pause)) await page.waitForTimeout(200)
+    // One process has; another may keep what it read for five seconds.
+    await page.waitForTimeout(5_000)
     await page.reload()
     await button('Close …').click()
     await dialog.getByRole('button', { name: 'Choose later, on “After-call work”' }).click()
