@@ -97,7 +97,13 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await anna.getByRole('button', { name: 'Actions for Anna' }).click()
   await accessible('now-menu')
   await page.getByRole('menuitem').first().click()
-  await page.getByText('Anna is on a pause.').waitFor()
+  const paused = page.getByText('Anna is on a pause.')
+  // The picture is read every few seconds. Should it be drawn anew in the instant of the click, a person clicks again.
+  if (!(await paused.waitFor({ timeout: 8_000 }).then(() => true, () => false))) {
+    await anna.getByRole('button', { name: 'Actions for Anna' }).click()
+    await page.getByRole('menuitem').first().click()
+    await paused.waitFor()
+  }
   assert.equal((await ask('agents.anna', 'GET', 'api', '/presence')).state, 'paused')
   await anna.getByText('Ready').waitFor({ state: 'detached' })
   await anna.getByRole('button', { name: 'Actions for Anna' }).click()
