@@ -351,24 +351,31 @@ async fn a_search_of_rows_reads_each_row_once_and_no_thread() {
     assert!(asked.scanned < made.many + calls * 8 * 3_250, "{}", asked.scanned);
 }
 
-#[tokio::test]
-async fn a_search_of_texts_is_resumed_to_its_end_and_finds_all() {
-    let made = Made::new();
+/// Searches for a text to its end, in calls that are over after `most` of what `counts` counts. All are found, newest
+/// first. Returns what was asked, in how many calls, and the numbers of those that were found.
+async fn all_late_texts(made: &Made, named: &str, counts: fn(&Asked) -> usize, most: usize) -> (Asked, usize, Vec<usize>) {
     let search = search(r#"{"field": "text", "operator": "contains", "value": "perche cosi tardi"}"#);
     let (mut query, mut found, mut calls) = (SearchQuery { search, after: None, limit: 100 }, Vec::new(), 0);
     loop {
-        let began = made.asked(|asked| asked.threads);
-        let late = || made.asked(|asked| asked.threads) >= began + THREADS_A_CALL;
-        let hits = find(&made, &[account()], &Names::default(), &query, late).await.unwrap();
+        let began = made.asked(counts);
+        let late = || made.asked(counts) >= began + most;
+        let hits = find(made, &[account()], &Names::default(), &query, late).await.unwrap();
         found.extend(hits.interactions.iter().map(|one| made.number(&one.id)));
         calls += 1;
         let Some(next) = hits.next else { break };
         query.after = Some(next);
     }
     let asked = made.took();
-    asked.told("a search for a text, by threads alone", calls);
+    asked.told(named, calls);
     let matching: Vec<usize> = (0..made.many).rev().filter(|number| number % 5_000 == 7).collect();
     assert_eq!(found, matching);
+    (asked, calls, matching)
+}
+
+#[tokio::test]
+async fn a_search_of_texts_is_resumed_to_its_end_and_finds_all() {
+    let made = Made::new();
+    let (asked, calls, _) = all_late_texts(&made, "a search for a text, by threads alone", |asked| asked.threads, THREADS_A_CALL).await;
     assert_eq!(asked.threads, made.many, "each thread once");
     let most = made.many / THREADS_A_CALL + 1;
     assert!(calls <= most, "{calls} calls, not {most}");
@@ -379,21 +386,7 @@ async fn a_search_of_texts_is_resumed_to_its_end_and_finds_all() {
 #[tokio::test]
 async fn a_search_of_texts_reads_each_document_once_and_only_the_threads_of_open_interactions_and_hits() {
     let made = Made { documented: true, ..Made::new() };
-    let search = search(r#"{"field": "text", "operator": "contains", "value": "perche cosi tardi"}"#);
-    let (mut query, mut found, mut calls) = (SearchQuery { search, after: None, limit: 100 }, Vec::new(), 0);
-    loop {
-        let began = made.asked(|asked| asked.documents);
-        let late = || made.asked(|asked| asked.documents) >= began + DOCUMENTS_A_CALL;
-        let hits = find(&made, &[account()], &Names::default(), &query, late).await.unwrap();
-        found.extend(hits.interactions.iter().map(|one| made.number(&one.id)));
-        calls += 1;
-        let Some(next) = hits.next else { break };
-        query.after = Some(next);
-    }
-    let asked = made.took();
-    asked.told("a search for a text", calls);
-    let matching: Vec<usize> = (0..made.many).rev().filter(|number| number % 5_000 == 7).collect();
-    assert_eq!(found, matching);
+    let (asked, calls, matching) = all_late_texts(&made, "a search for a text", |asked| asked.documents, DOCUMENTS_A_CALL).await;
     let open = (0..made.many).filter(|number| number.is_multiple_of(1_000)).count();
     assert_eq!(asked.threads, open + matching.len(), "the open ones, and the hits as they are now");
     // What a call has sifted behind its last hit is sifted again by the next one.

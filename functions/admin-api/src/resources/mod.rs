@@ -17,6 +17,7 @@ pub(crate) mod queues;
 pub(crate) mod removal;
 pub(crate) mod review;
 pub(crate) mod settings;
+mod singleton;
 pub(crate) mod tags;
 pub(crate) mod triggers;
 

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use api::{Administrator, Body, Error, IfMatch, Overseer, Versioned};
-use audit::{Shows, Subject};
+use api::{Administrator, Body, IfMatch, Overseer, Versioned};
 use axum::extract::State;
 use domain::pricing::{Amount, Category, Currency, Market, Price, Prices, Rate};
 use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::Singleton as _;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed};
+use crate::app::App;
 use crate::error::ApiError;
 use crate::input::{Fields, Refusal, parsed, whole};
 use crate::openapi::{Refusals, WriteRefusals};
-use crate::trail::Trail;
+use crate::resources::singleton;
 
 /// A price of the table.
 #[derive(Debug, Serialize, ToSchema)]
@@ -170,23 +168,11 @@ pub(crate) async fn put_prices(
     condition: IfMatch,
     Body(body): Body<Value>,
 ) -> Result<Versioned<PricesView>, ApiError> {
-    let (before, version) = app.configuration().singleton::<Prices>().await?;
     // The version may be sent back as it was read; `If-Match` says which one is meant.
     let shown = json!({ "version": body.get("version") });
     let prices = whole(body, Some(&shown), read)?;
-    condition.check(version)?;
-    if prices == before {
-        return Ok(PricesView::of(prices, version));
-    }
-    let subject = Subject { kind: Prices::KIND, id: Prices::KIND, versions: (Some(version), Some(version + 1)) };
-    let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
-    let trail = Trail::of(&app, &by, subject, &json!(before), &json!(prices), &shows).await?;
-    let entry = trail.entry(&[]).ok_or(Error::Encode)?;
-    if !app.configuration().put_singleton(&prices, version, &entry).await? {
-        return Err(Error::Changed.into());
-    }
-    changed(Prices::KIND, "replaced", Prices::KIND, &by);
-    Ok(PricesView::of(prices, version + 1))
+    let version = singleton::replace(&app, &by, &condition, &prices).await?;
+    Ok(PricesView::of(prices, version))
 }
 
 #[cfg(test)]

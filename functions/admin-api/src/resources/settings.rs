@@ -1,18 +1,15 @@
 //! The settings of the deployment.
 
-use api::{Administrator, Body, Error, Errors, IfMatch, Versioned};
-use audit::{Shows, Subject};
+use api::{Administrator, Body, Errors, IfMatch, Versioned};
 use axum::extract::State;
 use domain::settings::Settings;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store::Singleton as _;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed};
+use crate::app::App;
 use crate::error::ApiError;
 use crate::openapi::{Refusals, WriteRefusals};
-use crate::trail::Trail;
+use crate::resources::singleton;
 
 /// Settings of the whole deployment.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -65,19 +62,7 @@ pub(crate) async fn put_settings(
         let rule = format!("must be from {} to {} seconds", Settings::LEAST_GRACE, Settings::MOST_GRACE);
         return Err(Errors::one("connection_grace", rule).into());
     }
-    let (before, version) = app.configuration().singleton::<Settings>().await?;
-    condition.check(version)?;
     let settings = Settings { connection_grace };
-    if settings == before {
-        return Ok(SettingsView::of(settings, version));
-    }
-    let subject = Subject { kind: Settings::KIND, id: Settings::KIND, versions: (Some(version), Some(version + 1)) };
-    let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
-    let trail = Trail::of(&app, &by, subject, &json!(before), &json!(settings), &shows).await?;
-    let entry = trail.entry(&[]).ok_or(Error::Encode)?;
-    if !app.configuration().put_singleton(&settings, version, &entry).await? {
-        return Err(Error::Changed.into());
-    }
-    changed(Settings::KIND, "replaced", Settings::KIND, &by);
-    Ok(SettingsView::of(settings, version + 1))
+    let version = singleton::replace(&app, &by, &condition, &settings).await?;
+    Ok(SettingsView::of(settings, version))
 }

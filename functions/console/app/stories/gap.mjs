@@ -12,7 +12,7 @@ const customers = ['1', '2', '3', '4'].map((n) => ({ from: `+39338${run}${n}`, n
 const [first, second, leaves, comes] = customers
 const MISSED = 500
 
-await story('a lost connection', async ({ browser, context, page, accessible, logIn, expects }) => {
+await story('a lost connection', async ({ context, page, accessible, logIn, worksElsewhere, expects }) => {
   expects(/ERR_INTERNET_DISCONNECTED/)
   await configured('/tags', { tag: 'refund' })
   await context.addInitScript(() => {
@@ -35,13 +35,8 @@ await story('a lost connection', async ({ browser, context, page, accessible, lo
   await page.goto(`${endpoints.console}/desk`)
   await logIn('anna')
   await page.getByRole('heading', { name: /^Mine/ }).waitFor()
-  await ask('agents.anna', 'PUT', 'api', '/presence', { state: 'ready' })
   // On another machine, Anna stays at work: without any connection she would be logged out.
-  const elsewhere = await (await browser.newContext({ locale: 'en-GB' })).newPage()
-  await elsewhere.goto(`${endpoints.console}/desk`)
-  await elsewhere.getByRole('button', { name: 'Log in', exact: true }).click()
-  await elsewhere.getByRole('button', { name: /^anna/ }).click()
-  await elsewhere.getByRole('button', { name: 'Presence: Ready', exact: true }).waitFor()
+  await worksElsewhere('anna')
   const me = (await ask('agents.anna', 'GET', 'api', '/me')).id
   const mine = async () => (await ask('agents.anna', 'GET', 'api', '/interactions'))
   const last = async () => (await ask('agents.anna', 'GET', 'api', `/events?after=${Number.MAX_SAFE_INTEGER}&limit=1`)).last
