@@ -83,6 +83,7 @@ const WORDS: [(Code, &[&str]); 12] = [
             "nothing was uploaded ",
             "unknown variant",
             "the template has no ",
+            "has one that ",
         ],
     ),
     (
@@ -108,6 +109,8 @@ const WORDS: [(Code, &[&str]); 12] = [
 
 /// The words of which one is chosen: `must be all or any`, `must be open, closed or archived`.
 fn is_choice(message: &str) -> bool {
+    // What stands behind a colon explains it.
+    let message = message.split_once(": ").map_or(message, |(rule, _)| rule);
     let Some(words) = message.strip_prefix("must be ") else { return false };
     let Some((before, last)) = words.rsplit_once(" or ") else { return false };
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
@@ -180,6 +183,10 @@ mod tests {
                 &["there is no queue with this id", "must be open, closed or archived", "must be all or any", "is no account"],
             ),
             (Code::UnknownValue, &["unknown variant `x`, expected `a`", "must be one of: IT, DE", "does not exist"]),
+            (
+                Code::UnknownValue,
+                &["must be paused or logged_out: agents become ready themselves", "has one that these rows don't have; they have: opened"],
+            ),
             (Code::UnknownField, &["is not known", "unknown field `txet`"]),
             (Code::ReadOnly, &["can't be changed", "is set by this service", "is for a new agent only"]),
             (

@@ -353,7 +353,7 @@ async fn a_search_of_rows_reads_each_row_once_and_no_thread() {
 
 /// Searches for a text to its end, in calls that are over after `most` of what `counts` counts. All are found, newest
 /// first. Returns what was asked, in how many calls, and the numbers of those that were found.
-async fn all_late_texts(made: &Made, named: &str, counts: fn(&Asked) -> usize, most: usize) -> (Asked, usize, Vec<usize>) {
+async fn all_late_texts(made: &Made, named: &str, counts: fn(&mut Asked) -> usize, most: usize) -> (Asked, usize, Vec<usize>) {
     let search = search(r#"{"field": "text", "operator": "contains", "value": "perche cosi tardi"}"#);
     let (mut query, mut found, mut calls) = (SearchQuery { search, after: None, limit: 100 }, Vec::new(), 0);
     loop {
