@@ -602,7 +602,7 @@ const STARTED: &[&str] = &["> Il suo ordine {order} è pronto per il ritiro.", "
 
 #[cfg(test)]
 mod tests {
-    use domain::pricing::Prices;
+    use domain::pricing::{Amount, Price, Prices, Rate};
     use domain::report::{Calendar, Cell, Dimension, Measure, Metric, Quarter, ServiceLevel};
 
     use engine::memory::Memory;
@@ -673,6 +673,7 @@ mod tests {
         write(&memory, &memory, None, &cast(), 500, now()).await.unwrap();
         let days = Quarter::of(now() - SignedDuration::from_hours(24 * (DAYS + 2)))..Quarter::of(now());
         let report = async |dimension: Dimension| {
+            let one: Amount = "1".to_owned().try_into().unwrap();
             let asked = oversight::Asked {
                 accounts: cast().accounts,
                 agents: if dimension == Dimension::Agent { cast().agents } else { Vec::new() },
@@ -685,7 +686,14 @@ mod tests {
                 service_level: None::<ServiceLevel>,
                 levels: BTreeMap::new(),
                 prices: Prices {
-                    rates: vec![domain::pricing::Rate { currency: Currency::USD, rate: "1".to_owned().try_into().unwrap() }],
+                    prices: vec![Price {
+                        category: Category::Utility,
+                        market: None,
+                        amount: one.clone(),
+                        currency: Currency::USD,
+                        from: None,
+                    }],
+                    rates: vec![Rate { currency: Currency::USD, rate: one }],
                     ..Prices::default()
                 },
                 now: now(),
