@@ -689,7 +689,7 @@ mod tests {
                     prices: vec![Price {
                         category: Category::Utility,
                         market: None,
-                        amount: one.clone(),
+                        amount: one,
                         currency: Currency::USD,
                         from: None,
                     }],
