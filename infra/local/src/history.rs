@@ -686,13 +686,7 @@ mod tests {
                 service_level: None::<ServiceLevel>,
                 levels: BTreeMap::new(),
                 prices: Prices {
-                    prices: vec![Price {
-                        category: Category::Utility,
-                        market: None,
-                        amount: one,
-                        currency: Currency::USD,
-                        from: None,
-                    }],
+                    prices: vec![Price { category: Category::Utility, market: None, amount: one, currency: Currency::USD, from: None }],
                     rates: vec![Rate { currency: Currency::USD, rate: one }],
                     ..Prices::default()
                 },
