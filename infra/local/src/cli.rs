@@ -27,8 +27,8 @@ Runs the whole product on this machine and plays a conversation through every pr
   --history N
              adds N closed conversations of the last three months, so that lists and searches have something in them";
 
-/// The engine's account of this run; any 12 digits.
-const ACCOUNT: &str = "000000000001";
+/// The engine's account of this run; any 12 digits. The console's stories look into its tables.
+pub const ACCOUNT: &str = "000000000001";
 
 /// The exit code for Ctrl-C, as shells use it.
 const INTERRUPTED: u8 = 130;
@@ -133,12 +133,7 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     let played = async {
         let demo = demo::load(&mut story, &stack, &standin).await?;
         let endpoints = Endpoints::write(&engine, &stack, &standin, &demo)?;
-        demo::play(&mut story, &demo, &standin).await?;
-        for connected in demo.accounts.iter().filter(|connected| connected.key != demo::ACCOUNT_KEY) {
-            demo::exchange(&mut story, &demo, &standin, connected.key).await?;
-        }
-        demo::abroad(&mut story, &demo, &standin).await?;
-        demo::answered(&mut story, &demo, &standin).await?;
+        converse(&mut story, &demo, &standin).await?;
         if options.history > 0 {
             println!("\nA past is added:");
             let words = format!("{} conversations of the last three months are written.", options.history);
@@ -165,6 +160,20 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     up.set(true);
     // Waits for Ctrl-C.
     std::future::pending().await
+}
+
+/// Plays the conversations of a run: a whole one, one through each other provider, one in another language, and one
+/// that an AI answers.
+///
+/// # Errors
+/// A step failed.
+pub async fn converse(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<()> {
+    demo::play(story, demo, standin).await?;
+    for connected in demo.accounts.iter().filter(|connected| connected.key != demo::ACCOUNT_KEY) {
+        demo::exchange(story, demo, standin, connected.key).await?;
+    }
+    demo::abroad(story, demo, standin).await?;
+    demo::answered(story, demo, standin).await
 }
 
 /// `.local/endpoints.json`, for scripts; removed when the run ends.

@@ -198,11 +198,13 @@ async fn each_change_by_each_route_has_one_entry_and_a_call_that_changes_nothing
     let operations = operations();
     assert!(operations.len() >= 40, "{operations:?}");
     for (n, operation) in operations.iter().enumerate() {
+        // Only what this operation writes is read: the whole trail, each time, would take most of a minute.
+        let since = format!("&from={}", Timestamp::now());
         let change = ready(&admin, operation, n).await;
-        let before = admin.trail("").await.len();
+        let before = admin.trail(&since).await.len();
         let answer = change.clone().to(&admin.router).await;
         assert!(answer.status.is_success(), "{operation}: {} {}", answer.status, answer.body);
-        let entries = admin.trail("").await;
+        let entries = admin.trail(&since).await;
         assert_eq!(entries.len(), before + 1, "{operation}");
         let entry = &entries[0];
         let whole = operation.ends_with("{id}");
@@ -227,13 +229,13 @@ async fn each_change_by_each_route_has_one_entry_and_a_call_that_changes_nothing
         // second resource.
         let again = change.clone().to(&admin.router).await;
         let expected = if again.status == 201 { before + 2 } else { before + 1 };
-        assert_eq!(admin.trail("").await.len(), expected, "{operation} {}", again.body);
+        assert_eq!(admin.trail(&since).await.len(), expected, "{operation} {}", again.body);
         // The document that was read is sent back.
         if operation.starts_with("PUT") && whole {
             let path = change.path.clone();
             let read = admin.get(&path).await.is(200);
             admin.put(&path, read["version"].as_u64().unwrap(), &read).await.is(200);
-            assert_eq!(admin.trail("").await.len(), expected, "{operation}");
+            assert_eq!(admin.trail(&since).await.len(), expected, "{operation}");
         }
     }
     // Each entry has its pointer. No entry has a secret or data about a customer.

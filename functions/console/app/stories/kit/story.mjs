@@ -8,7 +8,9 @@ import { readFileSync } from 'node:fs'
 import { AxeBuilder } from '@axe-core/playwright'
 import { chromium } from 'playwright-core'
 
-export const endpoints = JSON.parse(readFileSync(new URL('../../../../../.local/endpoints.json', import.meta.url), 'utf8'))
+/** Those of the `cargo local` that is up, or of the file that ENDPOINTS names. */
+const ups = process.env.ENDPOINTS ?? new URL('../../../../../.local/endpoints.json', import.meta.url)
+export const endpoints = JSON.parse(readFileSync(ups, 'utf8'))
 const shots = process.env.SHOTS
 const PATIENCE = 20_000
 
