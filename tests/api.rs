@@ -9,6 +9,7 @@ mod answering;
 mod assisting;
 mod calling;
 mod colleagues;
+mod documenting;
 mod erasing;
 mod filling;
 mod finding;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::ContactId;
 use domain::interaction::Interaction;
 use domain::job::State;
-use domain::migration::Migration;
+use domain::migration::{Migration, Upgrade};
 use domain::row::Listing;
 use engine::ports::{Commit, Committed};
 use ulid::Ulid;
@@ -77,9 +77,9 @@ impl Desk {
     /// Lets the hour after the upgrade be over.
     async fn an_hour_later(&self) {
         let configuration = &self.deployment.configuration;
-        let (noted, version) = configuration.migration().await.unwrap().unwrap();
+        let (noted, version) = configuration.migration(Upgrade::Lists).await.unwrap().unwrap();
         assert!(noted.due_at > Timestamp::now() + SignedDuration::from_mins(55), "{noted:?}");
-        assert!(configuration.put_migration(&Migration::due(Timestamp::now()), version).await.unwrap());
+        assert!(configuration.put_migration(Upgrade::Lists, &Migration::due(Timestamp::now()), version).await.unwrap());
     }
 }
 
@@ -151,13 +151,14 @@ async fn interactions_of_a_version_before_the_lists_join_them_and_are_else_as_th
 
     // It ends for good.
     worker.sweep().await.unwrap();
-    assert!(desk.deployment.configuration.migration().await.unwrap().unwrap().0.ended_at.is_some());
+    assert!(desk.deployment.configuration.migration(Upgrade::Lists).await.unwrap().unwrap().0.ended_at.is_some());
     worker.sweep().await.unwrap();
     desk.deployment.proxy.calls();
     worker.sweep().await.unwrap();
     let calls = desk.deployment.proxy.calls();
-    // The jobs that have not ended, the day's job, and the retention time.
-    assert_eq!(calls, ["Query", "GetItem", "GetItem"].map(|call| format!("DynamoDB_20120810.{call}")), "nothing for the migration");
+    // The jobs that have not ended, the day's job, the retention time, and the documents, which are not due.
+    let expected = ["Query", "GetItem", "GetItem", "GetItem"].map(|call| format!("DynamoDB_20120810.{call}"));
+    assert_eq!(calls, expected, "nothing for this migration");
     assert_eq!(desk.overseer().get("/jobs").await.1["items"].as_array().map(Vec::len), Some(1));
 }
 
@@ -212,9 +213,9 @@ async fn a_step_that_is_cut_off_at_any_write_is_done_again() {
             desk.put_old(one).await;
         }
         let configuration = &desk.deployment.configuration;
-        let (_, version) = configuration.migration().await.unwrap().unwrap();
+        let (_, version) = configuration.migration(Upgrade::Lists).await.unwrap().unwrap();
         let due = Timestamp::now() - SignedDuration::from_secs(at);
-        assert!(configuration.put_migration(&Migration::due(due), version).await.unwrap());
+        assert!(configuration.put_migration(Upgrade::Lists, &Migration::due(due), version).await.unwrap());
         worker.sweep().await.unwrap();
         let [step] = desk.deployment.drain::<engine::jobs::JobStep>("JOBS_QUEUE_URL").await.try_into().unwrap();
         desk.deployment.proxy.fail_some("DynamoDB_20120810.UpdateItem", When::After, usize::try_from(at).unwrap(), 1);

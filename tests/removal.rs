@@ -89,7 +89,7 @@ impl Desk {
         self.deployment.store.append(&self.agents[0], cause, &event, Some(&self.account.id), Timestamp::now()).await.unwrap();
     }
 
-    fn documents(&self) -> Documents {
+    pub(crate) fn documents(&self) -> Documents {
         Documents::new(self.deployment.aws.dynamodb(), "derived")
     }
 

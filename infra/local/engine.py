@@ -38,8 +38,10 @@ from ministack.services import apigateway, lambda_svc, scheduler  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
 import queries  # noqa: E402
+import seeding  # noqa: E402
 
 queries.mend()
+seeding.mend()
 
 
 def find_api_scope(api_id):

@@ -112,6 +112,7 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
             | Task::PreviewDeletion { .. }
             | Task::PreviewRetention { .. }
             | Task::FillLists
+            | Task::FillDocuments
             | Task::Erase { .. } => Ok(false),
         }
     }

@@ -104,6 +104,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             | Task::PreviewDeletion { .. }
             | Task::PreviewRetention { .. }
             | Task::FillLists
+            | Task::FillDocuments
             | Task::Erase { .. }
             | Task::ImportContacts(_) => {
                 return Err(WorkError::Form);
@@ -132,6 +133,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
                 | Task::PreviewDeletion { .. }
                 | Task::PreviewRetention { .. }
                 | Task::FillLists
+                | Task::FillDocuments
                 | Task::Erase { .. }
                 | Task::ImportContacts(_) => {
                     return Err(WorkError::Form);

@@ -1,28 +1,33 @@
-//! The migration to the lists: interactions of a version before them get the rows by which lists and searches find
-//! them. The sweep orders one job for it, which reads the table once. Until it is done, an interaction without a row
-//! joins the lists with its next change.
+//! What an upgrade fills: interactions of a version before the lists get the rows by which lists and searches find
+//! them, and then those that closed before the documents get the documents by which searches for a text leave them out.
+//! The sweep orders one job for each, which reads the table once. Until it is done, an interaction without a row joins
+//! the lists with its next change, and of one without a document the thread is read.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use audit::{Action, By, Change, Entry, Subject};
 use domain::agent::Role;
 use domain::interaction::Interaction;
-use domain::job::{Job, Orderer, Place, State, Task};
-use domain::migration::Migration;
+use domain::job::{Job, Orderer, Place, State};
+use domain::migration::{Migration, Upgrade};
 use engine::jobs::JobStep;
 use engine::ports::{Committed, PortError, World};
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use store::Unlisted;
+use store::ScannedInteractions;
 
 use crate::steps::{Jobs, Then, Unit, WorkError};
 
 /// Who orders, as jobs tell it.
 pub(crate) const UPGRADE: &str = "upgrade";
 
+/// Who orders, as the audit trail names the service itself.
+const SERVICE: &str = "service";
+
 /// The job begins so long after the first sweep that knows of it. CloudFormation replaces the functions one by one,
-/// which takes minutes, and one of the version before could still write interactions without rows.
+/// which takes minutes, and one of the version before could still write interactions without rows or documents.
 const BEGINS_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// A job that was given up or cancelled is ordered again after this. It goes on at its place.
@@ -35,8 +40,9 @@ const FILLS: SignedDuration = SignedDuration::from_secs(10);
 /// 3,000 that a partition has, so that messages go on. 12 GB, a million interactions, then take half an hour.
 const BETWEEN_PARTS: Duration = Duration::from_millis(125);
 
-/// How many interactions get their rows at once, with a rest after that: 100 a second, each for 3 to 6 write units
-/// with its rows in the indexes. That is half of the 1,000 that a partition has. A million takes three hours.
+/// How many interactions are filled at once, with a rest after that: 100 a second, each for 3 to 6 write units with its
+/// rows in the indexes, or some 4 read units for its thread and 8 write units for its document, which has a partition
+/// of its own. That is half of the 1,000 writes that a partition has. A million takes three hours.
 const AT_ONCE: usize = 10;
 
 /// The rest after these.
@@ -44,22 +50,34 @@ const BETWEEN_WRITES: Duration = Duration::from_millis(100);
 
 /// The table of interactions.
 pub(crate) trait Table: Sync {
-    /// A part of the table, from the beginning or from the `next` of another part on.
-    fn unlisted(&self, after: Option<&str>) -> impl Future<Output = Result<Unlisted, PortError>> + Send;
-    /// Gives an interaction its row, unless it has one or was changed since.
-    fn list_late(&self, interaction: &Interaction) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// A part of the table with the interactions in it that lack what the upgrade gives, from the beginning or from the
+    /// `next` of another part on.
+    fn lacking(&self, of: Upgrade, after: Option<&str>) -> impl Future<Output = Result<ScannedInteractions, PortError>> + Send;
+    /// Gives an interaction what it lacks, unless it has it by now or needs it no more.
+    fn give(&self, of: Upgrade, interaction: &Interaction) -> impl Future<Output = Result<Given, PortError>> + Send;
     /// Does nothing for a while.
     fn rest(&self, how_long: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// What is known of the migration.
+/// What became of an interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// It got what it lacked.
+    Now,
+    /// It has it already, or needs it no more.
+    Not,
+    /// It can't get it: a message can't be read.
+    Unreadable,
+}
+
+/// What is known of the migrations.
 pub(crate) trait Progress: Sync {
-    /// Where it stands, with a version.
-    fn migration(&self) -> impl Future<Output = Result<Option<(Migration, u64)>, PortError>> + Send;
+    /// Where one stands, with a version.
+    fn migration(&self, of: Upgrade) -> impl Future<Output = Result<Option<(Migration, u64)>, PortError>> + Send;
     /// Replaces the version before. False if somebody else has.
-    fn note(&self, migration: &Migration, before: u64) -> impl Future<Output = Result<bool, PortError>> + Send;
-    /// Writes a new job.
-    fn add(&self, job: &Job) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    fn note(&self, of: Upgrade, migration: &Migration, before: u64) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// Writes a new job, with its entry of the audit trail.
+    fn add(&self, job: &Job, entry: &Entry) -> impl Future<Output = Result<Committed, PortError>> + Send;
 }
 
 /// Does the job.
@@ -70,22 +88,26 @@ pub(crate) struct Filler<T, W> {
 
 impl<T: Table, W: World> Filler<T, W> {
     /// Does the unit at the job's place.
-    pub(crate) async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
+    pub(crate) async fn unit(&self, job: &Job, of: Upgrade) -> Result<Unit, WorkError> {
         let Job { mut counts, mut place, .. } = job.clone();
         if job.cancelled {
             return Ok(Unit { counts, place, then: Then::Stopped });
         }
         let until = self.world.now().saturating_add(FILLS).unwrap_or(Timestamp::MAX);
         loop {
-            let part = self.table.unlisted(place.after.as_deref()).await?;
+            let part = self.table.lacking(of, place.after.as_deref()).await?;
             for id in &part.unreadable {
-                // Nothing else can read it either.
-                tracing::warn!(event = "lists.unreadable", interaction = %id);
-                counts.skipped += 1;
+                counts.skipped += unreadable(of, id);
             }
             for interactions in part.interactions.chunks(AT_ONCE) {
-                let listed = try_join_all(interactions.iter().map(|interaction| self.table.list_late(interaction))).await?;
-                counts.done += listed.into_iter().map(u64::from).sum::<u64>();
+                let given = try_join_all(interactions.iter().map(|interaction| self.table.give(of, interaction))).await?;
+                for (interaction, given) in interactions.iter().zip(given) {
+                    match given {
+                        Given::Now => counts.done += 1,
+                        Given::Not => {}
+                        Given::Unreadable => counts.skipped += unreadable(of, interaction.id.as_str()),
+                    }
+                }
                 self.table.rest(BETWEEN_WRITES).await;
             }
             counts.total = counts.done + counts.skipped;
@@ -101,54 +123,85 @@ impl<T: Table, W: World> Filler<T, W> {
     }
 }
 
-/// Orders the job.
+/// Tells of one that can't be read. Nothing else can read it either.
+fn unreadable(of: Upgrade, interaction: &str) -> u64 {
+    tracing::warn!(event = "filling.unreadable", of = of.name(), %interaction);
+    1
+}
+
+/// Orders the jobs.
 pub(crate) struct Filling<J, P, W> {
     pub(crate) jobs: J,
     pub(crate) progress: P,
     pub(crate) world: W,
-    /// Whether this process knows that the migration is done. From then on a sweep asks nothing.
-    pub(crate) ended: AtomicBool,
+    /// How many of the migrations this process knows to be done. From the last one on a sweep asks nothing.
+    pub(crate) ended: AtomicUsize,
 }
 
 impl<J: Jobs, P: Progress, W: World> Filling<J, P, W> {
-    /// Orders the job, unless it is under way, done, or not due. True if it was ordered now.
+    /// Orders the job of the first migration that is not done, unless it is under way or not due. True if it was
+    /// ordered now.
     pub(crate) async fn order(&self) -> Result<bool, PortError> {
-        if self.ended.load(Ordering::Relaxed) {
-            return Ok(false);
+        for (place, of) in Upgrade::ALL.into_iter().enumerate().skip(self.ended.load(Ordering::Relaxed)) {
+            match self.order_one(of).await? {
+                Stands::Done => self.ended.store(place + 1, Ordering::Relaxed),
+                Stands::Open => return Ok(false),
+                Stands::Ordered => return Ok(true),
+            }
         }
+        Ok(false)
+    }
+
+    async fn order_one(&self, of: Upgrade) -> Result<Stands, PortError> {
         let now = self.world.now();
         let in_time = |wait| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        let Some((migration, version)) = self.progress.migration().await? else {
-            self.progress.note(&Migration::due(in_time(BEGINS_AFTER)), 0).await?;
-            return Ok(false);
+        let Some((migration, version)) = self.progress.migration(of).await? else {
+            self.progress.note(of, &Migration::due(in_time(BEGINS_AFTER)), 0).await?;
+            return Ok(Stands::Open);
         };
         if migration.ended_at.is_some() {
-            self.ended.store(true, Ordering::Relaxed);
-            return Ok(false);
+            return Ok(Stands::Done);
         }
         if now < migration.due_at {
-            return Ok(false);
+            return Ok(Stands::Open);
         }
-        let Some(job) = self.jobs.job(&migration.job()).await? else {
+        let id = migration.job(of);
+        let Some(job) = self.jobs.job(&id).await? else {
             let by = Orderer { who: UPGRADE.to_owned(), role: Role::Owner };
-            let mut job = Job::new(migration.job(), Task::FillLists, by, 0, now);
+            let mut job = Job::new(id, of.task(), by, 0, now);
             job.place = Place { after: migration.from.clone(), ..Place::default() };
-            if self.progress.add(&job).await? != Committed::Done {
-                return Ok(false);
+            if self.progress.add(&job, &self.entry(&job, of)).await? != Committed::Done {
+                return Ok(Stands::Open);
             }
-            tracing::info!(event = "lists.filling", job = %job.id);
+            tracing::info!(event = "filling.ordered", of = of.name(), job = %job.id);
             // If it is lost, the next sweeps find the job.
             self.jobs.send(&JobStep { job: job.id, turn: job.turn }, 0).await?;
-            return Ok(true);
+            return Ok(Stands::Ordered);
         };
         let next = match job.state {
-            State::Queued | State::Running => return Ok(false),
+            State::Queued | State::Running => return Ok(Stands::Open),
             State::Done => Migration { ended_at: Some(now), ..migration },
             State::Failed | State::Cancelled => Migration { due_at: in_time(AGAIN_AFTER), from: job.place.after, ..migration },
         };
-        self.progress.note(&next, version).await?;
-        Ok(false)
+        self.progress.note(of, &next, version).await?;
+        Ok(Stands::Open)
     }
+
+    /// The entry of the audit trail. The service itself is its author.
+    fn entry(&self, job: &Job, of: Upgrade) -> Entry {
+        let by = By { who: SERVICE.to_owned(), role: None };
+        let subject = Subject { kind: "job", id: job.id.as_str(), versions: (None, Some(job.version)) };
+        let fills = Change { after: Some(of.name().into()), ..Change::at("fills") };
+        Entry::new(self.world.ulid(), by, Action::Created, subject, vec![fills])
+    }
+}
+
+/// Where a migration stands after a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Open,
+    Ordered,
+    Done,
 }
 
 #[cfg(test)]
@@ -172,10 +225,11 @@ mod tests {
     /// A table with a job's items beside it. The call with the number `fails_at` fails: before it is done, or after.
     struct Fakes {
         world: VirtualWorld,
-        /// The interactions, and whether each has a row.
-        table: Mutex<BTreeMap<InteractionId, (Interaction, bool)>>,
-        migration: Mutex<Option<(Migration, u64)>>,
+        /// The interactions, and what each has.
+        table: Mutex<BTreeMap<InteractionId, (Interaction, BTreeSet<Upgrade>)>>,
+        migrations: Mutex<BTreeMap<Upgrade, (Migration, u64)>>,
         jobs: Mutex<BTreeMap<JobId, Job>>,
+        audit: Mutex<Vec<Entry>>,
         /// The messages that were not lost.
         queue: Mutex<Vec<JobStep>>,
         calls: Mutex<u32>,
@@ -195,14 +249,19 @@ mod tests {
     }
 
     impl Fakes {
-        /// Every fourth of `count` interactions has a row already.
+        /// Every fourth of `count` interactions has a row already, and every fifth a document.
         fn new(count: u128) -> Self {
-            let all = (0..count).map(interaction).zip((0..count).map(|number| number % 4 == 3));
+            let has = |number| {
+                let has = [(Upgrade::Lists, number % 4 == 3), (Upgrade::Documents, number % 5 == 4)];
+                has.into_iter().filter_map(|(of, has)| has.then_some(of)).collect()
+            };
+            let all = (0..count).map(|number| (interaction(number), has(number)));
             Self {
                 world: VirtualWorld::new("2026-12-01T00:00:00Z".parse().unwrap(), 1),
-                table: Mutex::new(all.map(|(interaction, listed)| (interaction.id.clone(), (interaction, listed))).collect()),
-                migration: Mutex::default(),
+                table: Mutex::new(all.map(|(interaction, has)| (interaction.id.clone(), (interaction, has))).collect()),
+                migrations: Mutex::default(),
                 jobs: Mutex::default(),
+                audit: Mutex::default(),
                 queue: Mutex::default(),
                 calls: Mutex::default(),
                 fails_at: None,
@@ -228,7 +287,7 @@ mod tests {
         }
 
         fn filling(&self) -> Filling<&Self, &Self, VirtualWorld> {
-            Filling { jobs: self, progress: self, world: self.world.clone(), ended: AtomicBool::new(false) }
+            Filling { jobs: self, progress: self, world: self.world.clone(), ended: AtomicUsize::new(0) }
         }
 
         fn steps(&self) -> Steps<&Self, Filler<&Self, VirtualWorld>, VirtualWorld> {
@@ -257,24 +316,40 @@ mod tests {
             }
         }
 
-        fn without_row(&self) -> BTreeSet<InteractionId> {
+        fn without(&self, of: Upgrade) -> BTreeSet<InteractionId> {
             let table = self.table.lock().unwrap();
-            table.iter().filter(|(_, (_, listed))| !listed).map(|(id, _)| id.clone()).collect()
+            table.iter().filter(|(_, (_, has))| !has.contains(&of)).map(|(id, _)| id.clone()).collect()
         }
 
+        fn without_row(&self) -> BTreeSet<InteractionId> {
+            self.without(Upgrade::Lists)
+        }
+
+        /// Whether a migration is done.
+        fn has_ended(&self, of: Upgrade) -> bool {
+            self.migrations.lock().unwrap().get(&of).is_some_and(|(migration, _)| migration.ended_at.is_some())
+        }
+
+        /// Whether all are done, and nothing lacks anything.
         fn ended(&self) -> bool {
-            self.migration.lock().unwrap().as_ref().is_some_and(|(migration, _)| migration.ended_at.is_some())
+            Upgrade::ALL.into_iter().all(|of| self.has_ended(of) && self.without(of).is_empty())
+        }
+
+        fn kinds(&self) -> Vec<Upgrade> {
+            let of = |job: &Job| Upgrade::ALL.into_iter().find(|of| of.task() == job.task).unwrap();
+            self.jobs.lock().unwrap().values().map(of).collect()
         }
     }
 
     impl Work for Filler<&Fakes, VirtualWorld> {
         async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
-            Filler::unit(self, job).await
+            let of = Upgrade::ALL.into_iter().find(|of| of.task() == job.task).unwrap();
+            Filler::unit(self, job, of).await
         }
     }
 
     impl Table for &Fakes {
-        async fn unlisted(&self, after: Option<&str>) -> Result<Unlisted, PortError> {
+        async fn lacking(&self, of: Upgrade, after: Option<&str>) -> Result<ScannedInteractions, PortError> {
             if self.broken {
                 return Err(PortError { operation: "test", reason: "broken".to_owned() });
             }
@@ -282,21 +357,22 @@ mod tests {
                 let table = self.table.lock().unwrap();
                 let part: Vec<_> = table.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after)).take(PART).collect();
                 let next = part.last().map(|(id, _)| id.to_string()).filter(|_| part.len() == PART);
-                let unlisted = part.into_iter().filter(|(_, (_, listed))| !listed).map(|(_, (interaction, _))| interaction.clone());
-                Unlisted { interactions: unlisted.collect(), unreadable: Vec::new(), next }
+                let lacking = part.into_iter().filter(|(_, (_, has))| !has.contains(&of)).map(|(_, (interaction, _))| interaction.clone());
+                ScannedInteractions { interactions: lacking.collect(), unreadable: Vec::new(), next }
             })
         }
 
-        async fn list_late(&self, interaction: &Interaction) -> Result<bool, PortError> {
+        async fn give(&self, of: Upgrade, interaction: &Interaction) -> Result<Given, PortError> {
             self.call(|| {
                 let mut table = self.table.lock().unwrap();
-                let Some((there, listed)) = table.get_mut(&interaction.id) else { return false };
-                if self.changing.as_ref() == Some(&interaction.id) {
-                    (there.version, *listed) = (there.version + 1, true);
+                let Some((there, has)) = table.get_mut(&interaction.id) else { return Given::Not };
+                if self.changing.as_ref() == Some(&interaction.id) && has.insert(of) {
+                    there.version += 1;
                 }
-                let unchanged = !*listed && there.version == interaction.version;
-                *listed |= unchanged;
-                unchanged
+                match there.version == interaction.version && has.insert(of) {
+                    true => Given::Now,
+                    false => Given::Not,
+                }
             })
         }
 
@@ -306,28 +382,29 @@ mod tests {
     }
 
     impl Progress for &Fakes {
-        async fn migration(&self) -> Result<Option<(Migration, u64)>, PortError> {
-            self.call(|| self.migration.lock().unwrap().clone())
+        async fn migration(&self, of: Upgrade) -> Result<Option<(Migration, u64)>, PortError> {
+            self.call(|| self.migrations.lock().unwrap().get(&of).cloned())
         }
 
-        async fn note(&self, migration: &Migration, before: u64) -> Result<bool, PortError> {
+        async fn note(&self, of: Upgrade, migration: &Migration, before: u64) -> Result<bool, PortError> {
             self.call(|| {
-                let mut there = self.migration.lock().unwrap();
-                let unchanged = there.as_ref().map_or(0, |(_, version)| *version) == before;
+                let mut there = self.migrations.lock().unwrap();
+                let unchanged = there.get(&of).map_or(0, |(_, version)| *version) == before;
                 if unchanged {
-                    *there = Some((migration.clone(), before + 1));
+                    there.insert(of, (migration.clone(), before + 1));
                 }
                 unchanged
             })
         }
 
-        async fn add(&self, job: &Job) -> Result<Committed, PortError> {
+        async fn add(&self, job: &Job, entry: &Entry) -> Result<Committed, PortError> {
             self.call(|| {
                 let mut jobs = self.jobs.lock().unwrap();
                 if jobs.contains_key(&job.id) {
                     return Committed::AlreadyDone;
                 }
                 jobs.insert(job.id.clone(), job.clone());
+                self.audit.lock().unwrap().push(entry.clone());
                 Committed::Done
             })
         }
@@ -363,29 +440,37 @@ mod tests {
         let fakes = Fakes::new(400);
         fakes.play(1).await;
         assert_eq!((fakes.without_row().len(), fakes.jobs.lock().unwrap().len()), (300, 0), "functions of the version before write on");
+        fakes.play(1).await;
+        let jobs = || fakes.jobs.lock().unwrap().values().cloned().collect::<Vec<Job>>();
+        assert_eq!((fakes.without_row().len(), fakes.has_ended(Upgrade::Lists), fakes.without(Upgrade::Documents).len()), (0, true, 320));
+        assert_eq!((jobs().len(), jobs()[0].counts.done, jobs()[0].by.who.as_str()), (1, 300, UPGRADE));
+        // Then the documents, an hour after that was found.
         fakes.play(2).await;
-        assert_eq!((fakes.without_row().len(), fakes.ended()), (0, true));
-        let jobs: Vec<Job> = fakes.jobs.lock().unwrap().values().cloned().collect();
-        assert_eq!((jobs.len(), jobs[0].counts.done, jobs[0].by.who.as_str()), (1, 300, UPGRADE));
+        assert!(fakes.ended());
+        assert_eq!((fakes.kinds(), jobs()[1].counts.done), (Upgrade::ALL.to_vec(), 320));
+        let audit = fakes.audit.lock().unwrap().clone();
+        let told: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.action, entry.of.as_str())).collect();
+        assert_eq!(told, [0, 1].map(|place| (SERVICE, Action::Created, audit[place].of.as_str())));
+        assert!(audit.iter().zip(jobs()).all(|(entry, job)| entry.of == job.id.as_str()), "one entry a job");
         let filling = fakes.filling();
         assert!(!filling.order().await.unwrap());
         let calls = *fakes.calls.lock().unwrap();
         assert!(!filling.order().await.unwrap());
-        assert_eq!(*fakes.calls.lock().unwrap(), calls, "the process knows that it is done");
+        assert_eq!(*fakes.calls.lock().unwrap(), calls, "the process knows that all is done");
     }
 
     #[tokio::test]
     async fn a_migration_that_is_killed_at_any_call_ends_the_same() {
         let whole = Fakes::new(40);
-        whole.play(4).await;
-        assert!(whole.ended() && whole.without_row().is_empty());
+        whole.play(6).await;
+        assert!(whole.ended());
         let calls = *whole.calls.lock().unwrap();
         assert!(calls > 100, "{calls}");
         for fails_at in (1..=calls).flat_map(|at| [(at, false), (at, true)]) {
             let fakes = Fakes { fails_at: Some(fails_at), ..Fakes::new(40) };
-            fakes.play(5).await;
-            assert!(fakes.without_row().is_empty() && fakes.ended(), "{fails_at:?}");
-            assert_eq!(fakes.jobs.lock().unwrap().len(), 1, "{fails_at:?}");
+            fakes.play(7).await;
+            assert!(fakes.ended(), "{fails_at:?}");
+            assert_eq!((fakes.kinds(), fakes.audit.lock().unwrap().len()), (Upgrade::ALL.to_vec(), 2), "{fails_at:?}");
             assert_eq!(*fakes.table.lock().unwrap(), *whole.table.lock().unwrap(), "{fails_at:?}");
         }
     }
@@ -395,22 +480,23 @@ mod tests {
         // A part takes seven seconds, so a unit has two of the thirteen.
         let slow = || Fakes { slow: 32, ..Fakes::new(40) };
         let whole = slow();
-        whole.play(4).await;
-        assert!(whole.ended() && whole.without_row().is_empty());
-        let of_whole = whole.jobs.lock().unwrap().values().next().unwrap().clone();
+        whole.play(6).await;
+        assert!(whole.ended());
+        let of_whole: Vec<Job> = whole.jobs.lock().unwrap().values().cloned().collect();
         // Each unit saves its place, and so does a step that begins; the second one does after a minute.
-        assert!(of_whole.turn >= 1 && of_whole.version > 7, "several units: {of_whole:?}");
+        assert!(of_whole.iter().all(|job| job.turn >= 1 && job.version > 7), "several units: {of_whole:?}");
         let calls = *whole.calls.lock().unwrap();
         for fails_at in (1..=calls).flat_map(|at| [(at, false), (at, true)]) {
             let fakes = Fakes { fails_at: Some(fails_at), ..slow() };
-            fakes.play(5).await;
+            fakes.play(7).await;
             assert!(fakes.ended(), "{fails_at:?}");
             assert_eq!(*fakes.table.lock().unwrap(), *whole.table.lock().unwrap(), "{fails_at:?}");
-            let jobs = fakes.jobs.lock().unwrap();
-            let job = jobs.values().next().unwrap();
-            // What an attempt did before it was killed, the next one finds done, and does not count.
-            let lost = of_whole.counts.done - job.counts.done;
-            assert!(jobs.len() == 1 && job.state == State::Done && lost <= 2 * PART as u64, "{fails_at:?}: {job:?}");
+            assert_eq!(fakes.kinds(), Upgrade::ALL, "{fails_at:?}");
+            for (job, of_whole) in fakes.jobs.lock().unwrap().values().zip(&of_whole) {
+                // What an attempt did before it was killed, the next one finds done, and does not count.
+                let lost = of_whole.counts.done - job.counts.done;
+                assert!(job.state == State::Done && lost <= 2 * PART as u64, "{fails_at:?}: {job:?}");
+            }
         }
     }
 
@@ -432,12 +518,11 @@ mod tests {
         fakes.play(23).await;
         assert_eq!(fakes.without_row(), first, "it was cancelled");
         // Those behind the place are not looked at again.
-        let (behind, (one, listed)) = fakes.table.lock().unwrap().first_key_value().map(|(id, one)| (id.clone(), one.clone())).unwrap();
-        assert!(listed);
-        fakes.table.lock().unwrap().insert(behind.clone(), (one, false));
+        let behind = fakes.table.lock().unwrap().keys().next().unwrap().clone();
+        assert!(fakes.table.lock().unwrap().get_mut(&behind).unwrap().1.remove(&Upgrade::Lists));
         fakes.play(3).await;
-        assert_eq!((fakes.without_row(), fakes.ended()), ([behind].into(), true));
-        assert_eq!(fakes.jobs.lock().unwrap().len(), 2);
+        assert_eq!((fakes.without_row(), fakes.has_ended(Upgrade::Lists)), ([behind].into(), true));
+        assert_eq!(fakes.kinds()[..2], [Upgrade::Lists; 2]);
     }
 
     #[tokio::test]
@@ -448,17 +533,18 @@ mod tests {
         assert_eq!((failed.state, failed.failures), (State::Failed, MOST_FAILURES));
         fakes.broken = false;
         fakes.play(30).await;
-        assert!(fakes.without_row().is_empty() && fakes.ended());
+        assert!(fakes.ended());
     }
 
     #[tokio::test]
     async fn an_interaction_that_changes_between_read_and_write_is_left_to_that_change() {
         let changing = interaction(5);
         let fakes = Fakes { changing: Some(changing.id.clone()), ..Fakes::new(10) };
-        fakes.play(4).await;
-        assert!(fakes.ended() && fakes.without_row().is_empty());
-        assert_eq!(fakes.table.lock().unwrap()[&changing.id].0.version, changing.version + 1);
-        assert_eq!(fakes.jobs.lock().unwrap().values().next().unwrap().counts.done, 7, "eight had no row");
+        fakes.play(6).await;
+        assert!(fakes.ended());
+        assert_eq!(fakes.table.lock().unwrap()[&changing.id].0.version, changing.version + 2);
+        let done: Vec<u64> = fakes.jobs.lock().unwrap().values().map(|job| job.counts.done).collect();
+        assert_eq!(done, [7, 7], "eight had no row, and eight no document");
     }
 
     #[tokio::test]
@@ -470,7 +556,7 @@ mod tests {
         fakes.queue.lock().unwrap().clear();
         fakes.jobs.lock().unwrap().clear();
         fakes.world.advance(KEPT);
-        fakes.play(1).await;
-        assert!(fakes.without_row().is_empty() && fakes.ended());
+        fakes.play(3).await;
+        assert!(fakes.ended());
     }
 }

@@ -70,6 +70,7 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
             | Task::Delete { .. }
             | Task::PreviewRetention { .. }
             | Task::FillLists
+            | Task::FillDocuments
             | Task::Erase { .. } => &job.id,
         };
         let (part, kept) = (counts.total / PART as u64, counts.total % PART as u64);

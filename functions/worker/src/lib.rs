@@ -6,7 +6,7 @@
 //! | a step of a job that somebody works on, or whose time has not come | it comes again then |
 //! | a repeated step, or one of a job that has ended | nothing |
 //! | a failing table or bucket | the step comes again after 2 s and more; after 20 failures in a row the job has failed |
-//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost; once a day, a deletion of what is kept no longer; once an upgrade, rows for interactions without one |
+//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost; once a day, a deletion of what is kept no longer; once an upgrade, rows and documents for interactions without them |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
 //! `steps` leads every job, and a module for each kind does its units. `finder` finds the interactions of those that
@@ -23,7 +23,7 @@ mod retention;
 mod rows;
 mod steps;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
@@ -33,6 +33,7 @@ use cloud::function;
 use cloud::objects::Objects;
 use cloud::queues::Queue;
 use domain::job::{Job, Task};
+use domain::migration::Upgrade;
 use engine::jobs::JobStep;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent};
@@ -74,7 +75,8 @@ impl Work for Works {
                 Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) })
             }
             Task::ImportContacts(import) => Box::pin(self.importer.unit(job, import)).await,
-            Task::FillLists => Box::pin(self.filler.unit(job)).await,
+            Task::FillLists => Box::pin(self.filler.unit(job, Upgrade::Lists)).await,
+            Task::FillDocuments => Box::pin(self.filler.unit(job, Upgrade::Documents)).await,
         }
     }
 }
@@ -120,7 +122,7 @@ impl Worker {
         let rest = Rest { store: store.clone(), files: files.clone() };
         let kept = Kept { store: store.clone(), queue: queue.clone() };
         let keeping = Keeping { jobs: kept.clone(), settings: tables.clone(), world: System };
-        let filling = Filling { jobs: kept.clone(), progress: tables.clone(), world: System, ended: AtomicBool::new(false) };
+        let filling = Filling { jobs: kept.clone(), progress: tables.clone(), world: System, ended: AtomicUsize::new(0) };
         let filler = Filler { table: tables.clone(), world: System };
         let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
         let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest, importer, filler };

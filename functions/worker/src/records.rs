@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use audit::Entry;
 use cloud::aws::CallError;
 use cloud::objects::Objects;
 use cloud::queues::{Queue, SendOptions};
@@ -14,18 +15,18 @@ use domain::effect::InteractionKey;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::{Job, Task};
-use domain::migration::Migration;
+use domain::migration::{Migration, Upgrade};
 use domain::removal::Gone;
 use domain::retention::Retention;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
-use store::{Configuration, Entombed, Erasure, Interactions, Order, Preview, ScannedContacts, Unlisted};
+use store::{Configuration, Documented, Entombed, Erasure, Interactions, Order, Preview, ScannedContacts, ScannedInteractions};
 use views::AgentEvent;
 
 use crate::eraser::Traces;
 use crate::export::{Bucket, Records};
-use crate::filling::{Progress, Table};
+use crate::filling::{Given, Progress, Table};
 use crate::finder::Selections;
 use crate::removal::{Remains, Shelf};
 use crate::retention::Settings;
@@ -162,12 +163,23 @@ impl Settings for Tables {
 }
 
 impl Table for Tables {
-    async fn unlisted(&self, after: Option<&str>) -> Result<Unlisted, PortError> {
-        self.engine.store.scan_unlisted(after).await
+    async fn lacking(&self, of: Upgrade, after: Option<&str>) -> Result<ScannedInteractions, PortError> {
+        match of {
+            Upgrade::Lists => self.engine.store.scan_unlisted(after).await,
+            Upgrade::Documents => self.engine.store.scan_undocumented(after).await,
+        }
     }
 
-    async fn list_late(&self, interaction: &Interaction) -> Result<bool, PortError> {
-        self.engine.store.list_late(interaction).await
+    async fn give(&self, of: Upgrade, interaction: &Interaction) -> Result<Given, PortError> {
+        Ok(match of {
+            Upgrade::Lists if self.engine.store.list_late(interaction).await? => Given::Now,
+            Upgrade::Lists => Given::Not,
+            Upgrade::Documents => match self.engine.store.document_late(interaction).await? {
+                Documented::Now => Given::Now,
+                Documented::Not => Given::Not,
+                Documented::Unreadable => Given::Unreadable,
+            },
+        })
     }
 
     async fn rest(&self, how_long: Duration) {
@@ -176,16 +188,16 @@ impl Table for Tables {
 }
 
 impl Progress for Tables {
-    async fn migration(&self) -> Result<Option<(Migration, u64)>, PortError> {
-        self.engine.directory.migration().await
+    async fn migration(&self, of: Upgrade) -> Result<Option<(Migration, u64)>, PortError> {
+        self.engine.directory.migration(of).await
     }
 
-    async fn note(&self, migration: &Migration, before: u64) -> Result<bool, PortError> {
-        self.engine.directory.put_migration(migration, before).await
+    async fn note(&self, of: Upgrade, migration: &Migration, before: u64) -> Result<bool, PortError> {
+        self.engine.directory.put_migration(of, migration, before).await
     }
 
-    async fn add(&self, job: &Job) -> Result<Committed, PortError> {
-        self.engine.store.add_job(job, None).await
+    async fn add(&self, job: &Job, entry: &Entry) -> Result<Committed, PortError> {
+        self.engine.store.add_job(job, Some(entry)).await
     }
 }
 

@@ -19,8 +19,9 @@ use crate::meter::Meter;
 const PACKAGES: [&str; 3] = ["ministack==1.5.33", "cryptography==50.0.2", "aws-sam-translator==1.115.0"];
 
 const LAUNCHER: &str = include_str!("../engine.py");
-/// Beside the launcher, which imports it.
+/// Beside the launcher, which imports them.
 const QUERIES: &str = include_str!("../queries.py");
+const SEEDING: &str = include_str!("../seeding.py");
 const CLOCK: &str = include_str!("../clock.rs");
 
 /// A running engine on 127.0.0.1. It ends when this value is dropped, or with this process, however that ends.
@@ -200,7 +201,7 @@ fn free_port(port: u16) -> std::io::Result<u16> {
 
 fn spawn(dir: &Path, python: &Path, port: u16, log: &Path, environment: &[(&str, &Path)]) -> Result<Process> {
     let launcher = dir.join("engine.py");
-    for (name, source) in [("queries.py", QUERIES), ("engine.py", LAUNCHER)] {
+    for (name, source) in [("queries.py", QUERIES), ("seeding.py", SEEDING), ("engine.py", LAUNCHER)] {
         // Written beside it and then moved, since another process may be reading it.
         let fresh = dir.join(format!("{port}-{name}"));
         std::fs::write(&fresh, source).and_then(|()| std::fs::rename(&fresh, dir.join(name))).context("the launcher can't be written")?;

@@ -216,6 +216,18 @@ fn functions_that_write_media_or_archives_touch_conversations_only() {
 }
 
 #[test]
+fn jobs_write_documents_and_no_other_item_that_is_derived_and_of_the_configuration_their_own_progress_and_audit() {
+    let template = template();
+    let writes = |statement: &Value| list(&statement["Action"]).iter().any(|action| WRITES.contains(action));
+    let all = statements(template.resource("WorkerFunction"));
+    let keys_in = |table| -> Vec<_> {
+        all.iter().filter(|statement| is_on(statement, table) && writes(statement)).map(|statement| keys(statement)).collect()
+    };
+    assert_eq!(keys_in("DerivedTable.Arn"), [Some(vec!["DOC#*"])]);
+    assert_eq!(keys_in("ConfigTable.Arn"), [Some(vec!["migration", "audit#*", "audited#*"])]);
+}
+
+#[test]
 fn push_reads_conversations_and_writes_none() {
     let template = template();
     let of_conversations: Vec<_> = statements(template.resource("PushFunction"))

@@ -16,6 +16,7 @@ use store::Configuration;
 
 use crate::access::Access;
 use crate::error::Error;
+use crate::known::takes_only_known;
 use crate::observe::saw_agent;
 
 /// The state of an API, as far as the kit needs it.
@@ -84,7 +85,12 @@ impl Caller {
                 Self { subject: claims.subject, role, record: None }
             }
         };
-        if caller.may(app.least_role()) { Ok(caller) } else { Err(Error::Forbidden) }
+        if !caller.may(app.least_role()) {
+            return Err(Error::Forbidden);
+        }
+        // Here, because every operation has a caller, and whoever is none learns nothing of it.
+        takes_only_known(parts)?;
+        Ok(caller)
     }
 
     /// The caller with the role of the record, which is read with each call. The claim `owner` counts while no

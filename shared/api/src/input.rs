@@ -6,6 +6,7 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::Uri;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -115,10 +116,15 @@ impl Parameters {
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let query = Query::from_request_parts(parts, state).await;
-        query.map(|Query(parameters)| Self(parameters)).map_err(|_| Error::BadRequest("the query can't be read".to_owned()))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        pairs(&parts.uri).map(Self)
     }
+}
+
+/// The names and values of a query, in their order.
+pub(crate) fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Error> {
+    let query = Query::try_from_uri(uri);
+    query.map(|Query(pairs)| pairs).map_err(|_| Error::BadRequest("the query can't be read".to_owned()))
 }
 
 /// The requested page of a list: `?after=&limit=`.

@@ -17,6 +17,7 @@ mod command;
 mod documents;
 mod error;
 mod input;
+mod known;
 mod observe;
 mod openapi;
 mod problem;

@@ -21,7 +21,7 @@ pub enum Code {
     NotUnique,
     /// Nothing has this id or name, or the word is none of those that are possible.
     UnknownValue,
-    /// No field has this name.
+    /// No field or parameter has this name.
     UnknownField,
     /// The service sets this field, or it can't be changed any more.
     ReadOnly,

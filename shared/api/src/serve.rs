@@ -13,6 +13,7 @@ use crate::caller::Api;
 use crate::command::printed;
 use crate::documents::Document;
 use crate::error::Error;
+use crate::known::Operations;
 use crate::observe::observe;
 
 /// Serves `routes` under `prefix` (`/agent`) of `public_url`, with their description at `{prefix}/openapi.json`, which
@@ -20,19 +21,27 @@ use crate::observe::observe;
 /// problem too.
 pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, public_url: &str, app: A) -> Router {
     let (routes, mut description) = routes.split_for_parts();
+    let path = path_of(public_url);
+    let known = Operations::of(&description, &[prefix, &format!("{path}{prefix}")]);
     description.servers = Some(vec![Server::new(format!("{public_url}{prefix}"))]);
     let document = Arc::new(Document::new(description));
     let described = async move |State(app): State<A>, request: Request| document.answer(&mut request.into_parts().0, &app).await;
     let routes = routes.route("/openapi.json", get(described)).method_not_allowed_fallback(async || Error::MethodNotAllowed);
-    at(prefix, public_url, routes).fallback(async || Error::NotFound).layer(from_fn(printed)).layer(from_fn(observe)).with_state(app)
+    let told = from_fn(move |request, next| known.clone().tell(request, next));
+    let routes = at(prefix, path, routes).fallback(async || Error::NotFound);
+    routes.layer(told).layer(from_fn(printed)).layer(from_fn(observe)).with_state(app)
 }
 
-/// `routes` under `prefix`, with and without the path of `public_url` before it. An API mapping of API Gateway
+/// The path of `public_url`, without a slash at the end.
+fn path_of(public_url: &str) -> &str {
+    let host = public_url.split_once("://").map_or(public_url, |(_, host)| host);
+    host.find('/').map_or("", |at| &host[at..]).trim_end_matches('/')
+}
+
+/// `routes` under `prefix`, with and without `path`, that of the public address, before it. An API mapping of API Gateway
 /// routes a request without its part of the path, but hands on the whole path; a proxy that strips the part itself,
 /// and the API's own address, come without it.
-fn at<A: Clone + Send + Sync + 'static>(prefix: &str, public_url: &str, routes: Router<A>) -> Router<A> {
-    let host = public_url.split_once("://").map_or(public_url, |(_, host)| host);
-    let path = host.find('/').map_or("", |at| &host[at..]).trim_end_matches('/');
+fn at<A: Clone + Send + Sync + 'static>(prefix: &str, path: &str, routes: Router<A>) -> Router<A> {
     let router = Router::new().nest(prefix, routes.clone());
     if path.is_empty() { router } else { router.nest(&format!("{path}{prefix}"), routes) }
 }
@@ -48,7 +57,7 @@ mod tests {
 
     async fn status(public_url: &str, path: &str) -> StatusCode {
         let routes: Router = Router::new().route("/accounts/{id}", get(async |Path(id): Path<String>| assert_eq!(id, "7")));
-        let router = at("/agent", public_url, routes).fallback(async || Error::NotFound);
+        let router = at("/agent", path_of(public_url), routes).fallback(async || Error::NotFound);
         router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap().status()
     }
 

@@ -6,17 +6,26 @@
 mod answers;
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use cloud::auth::{AuthError, Claims, RoleSource};
+use domain::agent::Role;
 use http::{Method, Request, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
 pub use answers::Answers;
 
+use crate::access::Access;
+use crate::caller::Gate;
+use crate::documents::Documents;
 use crate::openapi::SECURITY_SCHEME;
 
 /// An operation of a description.
@@ -207,4 +216,36 @@ pub async fn is_guarded(router: &Router, prefix: &str, server: &str, description
     let (status, headers, problem) = ask(router, &Method::DELETE, &format!("{prefix}/openapi.json"), None).await;
     assert_eq!((status.as_u16(), &problem["type"]), (405, &json!("/problems/method-not-allowed")));
     assert_eq!(headers["allow"], "GET,HEAD");
+}
+
+/// Takes every token for an owner's.
+struct Open;
+
+impl Gate for Open {
+    fn verify<'a>(&'a self, _: &'a str, _: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
+        Box::pin(async { Ok(Claims { subject: "owner".to_owned(), roles: vec![Role::Owner] }) })
+    }
+}
+
+/// Lets in whoever has a token, as an owner, and asks nothing else for that.
+pub fn open_access() -> Access {
+    Access { gate: Arc::new(Open), role_source: RoleSource::Claim, documents: Documents::Public }
+}
+
+/// Every operation of an API with [`open_access`] refuses a parameter that its description does not have, with 422, by
+/// name, and no other. A stranger gets 401 for it.
+pub async fn refuses_unknown(router: &Router, prefix: &str, description: &OpenApi) {
+    for operation in operations(description) {
+        let parameters = operation.value["parameters"].as_array().into_iter().flatten();
+        let known = parameters.filter(|parameter| parameter["in"] == "query").map(|parameter| parameter["name"].as_str().unwrap());
+        let query: String = known.map(|name| format!("&{name}=x")).collect();
+        let path = format!("{prefix}{}?nobody_knows={query}", operation.path.replace(['{', '}'], ""));
+        let (status, _, problem) = ask(router, &operation.method, &path, Some("Bearer any")).await;
+        let named: Vec<_> =
+            problem["errors"].as_array().into_iter().flatten().map(|error| (error["field"].as_str(), error["code"].as_str())).collect();
+        let expected = (422, vec![(Some("nobody_knows"), Some("unknown-field"))]);
+        assert_eq!((status.as_u16(), named), expected, "{} {path}: {problem}", operation.method);
+        let (status, ..) = ask(router, &operation.method, &path, None).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {path}", operation.method);
+    }
 }

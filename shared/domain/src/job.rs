@@ -121,6 +121,9 @@ pub enum Task {
     },
     /// Gives interactions of a version before the lists the rows by which lists and searches find them.
     FillLists,
+    /// Gives interactions that closed in a version before the documents those by which searches for a text leave them
+    /// out.
+    FillDocuments,
 }
 
 /// The person who ordered a job.

@@ -5,6 +5,46 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::ids::JobId;
+use crate::job::Task;
+
+/// What an upgrade fills. Each has one job, and the next one begins when the one before is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Upgrade {
+    /// Rows of interactions of a version before the lists.
+    Lists,
+    /// Documents of interactions that closed in a version before the documents.
+    Documents,
+}
+
+impl Upgrade {
+    /// All, in their order.
+    pub const ALL: [Self; 2] = [Self::Lists, Self::Documents];
+
+    /// Its name in the table and in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lists => "lists",
+            Self::Documents => "documents",
+        }
+    }
+
+    /// The work of its job.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Lists => Task::FillLists,
+            Self::Documents => Task::FillDocuments,
+        }
+    }
+
+    /// Tells its jobs from other jobs of the same millisecond. Those of a retention time have the number 0, those of
+    /// people random ones.
+    fn number(self) -> u128 {
+        match self {
+            Self::Lists => 1,
+            Self::Documents => 2,
+        }
+    }
+}
 
 /// Where a migration stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +66,7 @@ impl Migration {
     }
 
     /// The id of the job that was due, so that it is ordered once, whoever orders it.
-    pub fn job(&self) -> JobId {
-        // Jobs of a retention time have the number 0, those of people random ones.
-        JobId::from_ulid(Ulid::from_parts(u64::try_from(self.due_at.as_millisecond()).unwrap_or_default(), 1))
+    pub fn job(&self, of: Upgrade) -> JobId {
+        JobId::from_ulid(Ulid::from_parts(u64::try_from(self.due_at.as_millisecond()).unwrap_or_default(), of.number()))
     }
 }

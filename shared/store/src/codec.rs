@@ -223,6 +223,11 @@ where
     }
 }
 
+/// Whether an item was of no known form, so that reading it again does not help.
+pub(crate) fn is_undecodable(error: &PortError) -> bool {
+    error.operation.starts_with("decode")
+}
+
 pub(crate) fn undecodable(what: &'static str) -> PortError {
     PortError { operation: "decode", reason: what.to_owned() }
 }

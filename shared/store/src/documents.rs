@@ -2,13 +2,16 @@
 //! `DOC`, in the table of what is derived. Each has a partition of its own, so a search is spread over the whole
 //! table.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::Client;
 use domain::ids::InteractionId;
 use domain::search::Document;
 
-use crate::codec::{PortResult, data_item, from_data};
+use crate::codec::{PortResult, data_item, from_data, text};
 use crate::keys::Key;
 use crate::table::Table;
+use crate::transaction::Transaction;
 
 /// The documents of closed interactions.
 #[derive(Debug, Clone)]
@@ -38,6 +41,19 @@ impl Documents {
         self.table.delete(key(interaction)).await
     }
 
+    /// Writes a document that is not there yet, as a part of a transaction.
+    pub(crate) fn put_new_in<L>(&self, transaction: &mut Transaction<'_, L>, document: &Document, lost: L) -> PortResult<()> {
+        transaction.put_new_in(&self.table.name, data_item(key(&document.interaction), document)?, lost);
+        Ok(())
+    }
+
+    /// Which of these interactions have a document.
+    pub(crate) async fn there(&self, interactions: impl Iterator<Item = &InteractionId>) -> PortResult<BTreeSet<InteractionId>> {
+        let items = self.table.batch_of_hints(interactions.map(key).collect(), &["pk"]).await?;
+        let ids = items.iter().filter_map(|item| text(item, "pk")?.strip_prefix(DOCUMENTS)?.parse().ok());
+        Ok(ids.collect())
+    }
+
     /// The documents of these interactions, in no order. One of a form that is not known counts as missing.
     pub(crate) async fn of(&self, interactions: &[InteractionId]) -> PortResult<Vec<Document>> {
         let items = self.table.batch_lately(interactions.iter().map(key).collect()).await?;
@@ -45,6 +61,8 @@ impl Documents {
     }
 }
 
+const DOCUMENTS: &str = "DOC#";
+
 fn key(interaction: &InteractionId) -> Key {
-    Key { pk: format!("DOC#{interaction}"), sk: "DOC".to_owned() }
+    Key { pk: format!("{DOCUMENTS}{interaction}"), sk: "DOC".to_owned() }
 }

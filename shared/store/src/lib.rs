@@ -31,6 +31,7 @@ pub mod stream;
 mod table;
 mod transaction;
 mod triggers;
+mod undocumented;
 mod unlisted;
 mod wiring;
 
@@ -48,5 +49,6 @@ pub use limits::Counted;
 pub use notes::KeptNote;
 pub use removal::{Entombed, Hold};
 pub use reports::Derived;
-pub use unlisted::Unlisted;
+pub use undocumented::Documented;
+pub use unlisted::ScannedInteractions;
 pub use wiring::open_engine;

@@ -13,10 +13,10 @@ use crate::keys;
 /// How often an interaction is tried that somebody changes at the same instant. Old ones have hardly any rivals.
 const ATTEMPTS: u32 = 5;
 
-/// A part of the table.
+/// A part of the table, as a migration walks through it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Unlisted {
-    /// The interactions in it that no list shows, though they should be shown. They may lag by a moment.
+pub struct ScannedInteractions {
+    /// The interactions in it that lack what the migration gives. They may lag by a moment.
     pub interactions: Vec<Interaction>,
     /// The ids of those that can't be read, as their keys tell them.
     pub unreadable: Vec<String>,
@@ -26,20 +26,27 @@ pub struct Unlisted {
 
 impl Interactions {
     /// A part of the table, a megabyte at most, with the interactions in it that no list shows: from the beginning, or
-    /// from an [`Unlisted::next`] on. It reads everything that lies between them too.
+    /// from an [`ScannedInteractions::next`] on. It reads everything that lies between them too.
     ///
     /// # Errors
     /// The table can't be read.
-    pub async fn scan_unlisted(&self, after: Option<&str>) -> PortResult<Unlisted> {
+    pub async fn scan_unlisted(&self, after: Option<&str>) -> PortResult<ScannedInteractions> {
+        let mut part = self.scan_interactions(after, " AND attribute_not_exists(list_of)").await?;
+        // One that was merged into another one is in no list.
+        part.interactions.retain(|interaction| Listing::of(interaction).is_some());
+        Ok(part)
+    }
+
+    /// A part of the table with the interactions in it for which the condition `beside` their key holds.
+    pub(crate) async fn scan_interactions(&self, after: Option<&str>, beside: &str) -> PortResult<ScannedInteractions> {
         let scan = self.table.client.scan().table_name(&*self.table.name).set_exclusive_start_key(from_place(after));
-        let scan = scan.filter_expression("begins_with(sk, :interactions) AND attribute_not_exists(list_of)");
+        let scan = scan.filter_expression(format!("begins_with(sk, :interactions){beside}"));
         let answer = scan.expression_attribute_values(":interactions", s(keys::INTERACTIONS)).send().await.map_err(failed("Scan"))?;
-        let mut part = Unlisted { next: answer.last_evaluated_key.as_ref().and_then(to_place), ..Unlisted::default() };
+        let next = answer.last_evaluated_key.as_ref().and_then(to_place);
+        let mut part = ScannedInteractions { next, ..ScannedInteractions::default() };
         for item in answer.items.unwrap_or_default() {
             match from_data::<Interaction>(&item) {
-                // One that was merged into another one is in no list.
-                Ok(interaction) if Listing::of(&interaction).is_some() => part.interactions.push(interaction),
-                Ok(_) => {}
+                Ok(interaction) => part.interactions.push(interaction),
                 Err(_) => part.unreadable.extend(text(&item, "sk").map(|sk| sk.replacen(keys::INTERACTIONS, "", 1))),
             }
         }

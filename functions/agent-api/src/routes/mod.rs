@@ -112,7 +112,7 @@ mod tests {
 
     /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
     /// neither.
-    fn api() -> Router {
+    fn app() -> App {
         let env = Env::from_pairs([
             ("AWS_REGION", "eu-south-1"),
             ("AWS_ACCESS_KEY_ID", "x"),
@@ -127,7 +127,11 @@ mod tests {
             ("PUBLIC_URL", "https://api.test"),
             ("WEBSOCKET_URL", "wss://ws.test/live"),
         ]);
-        router(Arc::new(App::from_env(&env).unwrap()))
+        App::from_env(&env).unwrap()
+    }
+
+    fn api() -> Router {
+        router(Arc::new(app()))
     }
 
     #[test]
@@ -153,5 +157,10 @@ mod tests {
     #[tokio::test]
     async fn every_route_except_the_document_requires_a_token() {
         api::testing::is_guarded(&api(), "/agent", "https://api.test/agent", &openapi()).await;
+    }
+    #[tokio::test]
+    async fn a_parameter_that_no_operation_has_is_refused_by_name() {
+        let app = App { access: api::testing::open_access(), ..app() };
+        api::testing::refuses_unknown(&router(Arc::new(app)), "/agent", &openapi()).await;
     }
 }

@@ -93,6 +93,9 @@ pub(crate) enum Kind {
     Erase,
     /// Rows for interactions of a version before the lists. An upgrade orders it.
     FillLists,
+    /// Documents for interactions that closed in a version before them, so that searches for a text are quick there
+    /// too. An upgrade orders it.
+    FillDocuments,
 }
 
 impl From<&Task> for Kind {
@@ -106,6 +109,7 @@ impl From<&Task> for Kind {
             Task::PreviewRetention { .. } => Self::PreviewRetention,
             Task::Erase { .. } => Self::Erase,
             Task::FillLists => Self::FillLists,
+            Task::FillDocuments => Self::FillDocuments,
         }
     }
 }
@@ -207,9 +211,12 @@ pub(crate) async fn file(State(app): State<Arc<App>>, Overseer(caller): Overseer
         Task::ExportContacts { .. } => "contacts",
         Task::ImportContacts(_) => "import-errors",
         // They make no file.
-        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } | Task::FillLists => {
-            return Err(Failure::NoFile);
-        }
+        Task::Delete { .. }
+        | Task::PreviewDeletion { .. }
+        | Task::PreviewRetention { .. }
+        | Task::Erase { .. }
+        | Task::FillLists
+        | Task::FillDocuments => return Err(Failure::NoFile),
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
     let entry = app.entry(&app.by(&caller).await?, Action::Downloaded, "job", job.id.as_str(), &json!({"file": what}));

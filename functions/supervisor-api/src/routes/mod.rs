@@ -94,7 +94,7 @@ mod tests {
 
     /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
     /// neither.
-    fn api() -> Router {
+    fn app() -> App {
         let env = Env::from_pairs([
             ("AWS_REGION", "eu-south-1"),
             ("AWS_ACCESS_KEY_ID", "x"),
@@ -110,7 +110,11 @@ mod tests {
             ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
             ("PUBLIC_URL", "https://api.test"),
         ]);
-        router(Arc::new(App::from_env(&env).unwrap()))
+        App::from_env(&env).unwrap()
+    }
+
+    fn api() -> Router {
+        router(Arc::new(app()))
     }
 
     #[test]
@@ -136,5 +140,10 @@ mod tests {
     #[tokio::test]
     async fn every_route_except_the_document_requires_a_token() {
         api::testing::is_guarded(&api(), "/supervisor", "https://api.test/supervisor", &openapi()).await;
+    }
+    #[tokio::test]
+    async fn a_parameter_that_no_operation_has_is_refused_by_name() {
+        let app = App { access: api::testing::open_access(), ..app() };
+        api::testing::refuses_unknown(&router(Arc::new(app)), "/supervisor", &openapi()).await;
     }
 }

@@ -15,7 +15,7 @@ export const followed = shallowReactive(new Map<string, api.Job>())
 export const hasEnded = (job: api.Job) => job.state === 'done' || job.state === 'failed' || job.state === 'cancelled'
 export const share = ({ counts: { done, skipped, total } }: api.Job) => (total > 0 ? Math.min(1, (done + skipped) / total) : 0)
 
-export const KINDS: Record<string, Key> = { export_interactions: 'jobExport', export_contacts: 'jobContacts', import_contacts: 'jobImport', delete: 'jobDelete', preview_deletion: 'jobPreview', preview_retention: 'jobPreview', erase: 'jobErase', fill_lists: 'jobFill' }
+export const KINDS: Record<string, Key> = { export_interactions: 'jobExport', export_contacts: 'jobContacts', import_contacts: 'jobImport', delete: 'jobDelete', preview_deletion: 'jobPreview', preview_retention: 'jobPreview', erase: 'jobErase', fill_lists: 'jobFill', fill_documents: 'jobDocuments' }
 export const STATES: Record<api.Job['state'], Key> = { queued: 'jobQueued', running: 'jobRunning', done: 'jobDone', failed: 'jobFailed', cancelled: 'jobCancelled' }
 
 export function follow(job: api.Job) {
