@@ -39,19 +39,27 @@ export async function ask(person, method, api, path, body) {
   return answer.status === 204 ? undefined : answer.json()
 }
 
-/** Closes an interaction of Anna, with the first disposition that its account has. */
-export async function closes(id) {
-  const [{ accounts }, { account }] = await Promise.all([ask('agents.anna', 'GET', 'api', '/me'), ask('agents.anna', 'GET', 'api', `/interactions/${id}`)])
+/** Closes an interaction of Anna, or of somebody else, with the first disposition that its account has. */
+export async function closes(id, person = 'agents.anna') {
+  const [{ accounts }, { account }] = await Promise.all([ask(person, 'GET', 'api', '/me'), ask(person, 'GET', 'api', `/interactions/${id}`)])
   const disposition = accounts.find((it) => it.id === account)?.dispositions[0] ?? 'Done'
-  await ask('agents.anna', 'POST', 'api', `/interactions/${id}/close`, { disposition })
+  await ask(person, 'POST', 'api', `/interactions/${id}/close`, { disposition })
 }
 
-/** A customer of the demo's Meta account writes. */
-export async function customerWrites(customer, text, name) {
-  const account = '106540352242922'
-  const url = `${endpoints.provider_stub}/_standin/messages?provider=META&account=${account}`
-  const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ from: customer, text, name }) })
-  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`)
+/** A command for the stand-in of the providers. */
+async function standIn(path, body) {
+  const answer = await fetch(`${endpoints.provider_stub}/_standin/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.text()}`)
+}
+/** What the next request to a provider or a model meets: `{ provider: 'META', callback_error: 131026 }`. */
+export const meets = (fault) => standIn('next', fault)
+/** So many delivery states go out, and the others wait; without a number, all go. */
+export const reports = (count) => standIn('callbacks', count === undefined ? {} : { reports: count })
+
+/** A customer of the demo's Meta account writes, or of its Kaleyra account, where an AI agent answers. */
+export async function customerWrites(customer, text, name, key = 'META1') {
+  const account = { META1: 'META&account=106540352242922', KALEY: `KALEYRA&account=${endpoints.secrets.KALEY.account_sid}` }[key]
+  await standIn(`messages?provider=${account}`, { from: customer, text, name })
 }
 
 /**
