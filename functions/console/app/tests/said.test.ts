@@ -6,6 +6,7 @@ import { reasonOf } from '../src/configure/kinds/imported'
 import { kindOf } from '../src/desk/words'
 import { choose } from '../src/i18n'
 import { refusal, type Refusal } from '../src/refusals'
+import { problemOf } from '../src/supervise/failures'
 
 const source = (path: string) => readFileSync(new URL(`../../../../${path}`, import.meta.url), 'utf8')
 const all = (text: string, expression: RegExp) => [...text.matchAll(expression)].map(([, found]) => found!)
@@ -37,6 +38,16 @@ describe('in Italian', () => {
     expect(reasonOf(['5', 'Telefono', 'repeats row 3', 'repeats'])).toBe('Ripete la riga 3.')
     // Of a later version, and of a file of an earlier one.
     expect([reasonOf(['5', 'x', 'is odd', 'brand-new']), reasonOf(['5', 'x', 'is odd'])]).toEqual(['is odd', 'is odd'])
+  })
+  it('each problem of a whole file is told', () => {
+    const table = source('functions/worker/src/import/table.rs').split('#[cfg(test)]')[0]!
+    const said = [...all(table, /Err\((?:format!\()?"((?:[^"\\]|\\.)+)"/g), ...all(table, /\|\| "([^"]+)"/g), ...all(source('functions/worker/src/import/mod.rs'), /Err\("([A-Za-z][^"]+)"\.to_owned/g)]
+    expect(said.length).toBeGreaterThan(10)
+    for (const text of said) {
+      const filled = text.replaceAll('\\"', '"').replace('{}', '7').replace('{}', 'why').replace('{heading}', 'Mail').replace(/\{[A-Z_]+\}/, '500')
+      expect([text, problemOf(filled)]).not.toEqual([text, filled])
+    }
+    expect([problemOf('columns.email: the file has no column "Mail".'), problemOf('Something else.')]).toEqual(['Il file non ha la colonna “Mail”.', 'Something else.'])
   })
   it('each alert is named', () => {
     const [, list] = /const ALERTS[^=]+= \[([^\]]+)\]/.exec(source('shared/providers/src/meta/webhook.rs'))!

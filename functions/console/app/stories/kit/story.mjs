@@ -10,13 +10,21 @@ import { chromium } from 'playwright-core'
 
 export const endpoints = JSON.parse(readFileSync(new URL('../../../../../.local/endpoints.json', import.meta.url), 'utf8'))
 const shots = process.env.SHOTS
-const PATIENCE = 20_000
+/** A machine that builds something else meanwhile needs more. */
+const PATIENCE = Number(process.env.PATIENCE ?? 20_000)
+
+/** Milliseconds for which a process may keep what it has read of the configuration. */
+const KNOWN = 5_000
+let changed = 0
+/** Waits until every process knows what a story has configured; at once, where nothing is new. */
+export const known = () => new Promise((resolve) => setTimeout(resolve, Math.max(0, changed + KNOWN - Date.now())))
 
 /** An administrator's call. What an earlier story has made already may be refused. */
 export async function configured(path, body) {
   const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
   const answer = await fetch(`${endpoints.admin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
   assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
+  if (answer.ok) changed = Date.now()
 }
 
 /** An administrator's call that has to work, such as of somebody else at another screen. */
@@ -26,6 +34,7 @@ export async function administers(method, path, body, version) {
   const answer = await fetch(`${endpoints.admin}${path}`, { method, headers, body: body && JSON.stringify(body) })
   const said = await answer.text()
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${said}`)
+  if (method !== 'GET') changed = Date.now()
   return said ? JSON.parse(said) : undefined
 }
 
@@ -51,6 +60,13 @@ async function standIn(path, body) {
   const answer = await fetch(`${endpoints.provider_stub}/_standin/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
   assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.text()}`)
 }
+/** Closes all conversations that other stories have left, so that nothing else rings, waits or counts. */
+export async function nothingOpen() {
+  const [{ accounts }, { items }] = await Promise.all([ask('supervisor', 'GET', 'api', '/me'), ask('supervisor', 'GET', 'supervisor', '/interactions?status=open&limit=100')])
+  const disposition = (it) => accounts.find((account) => account.id === it.account)?.dispositions[0] ?? 'Done'
+  await Promise.all(items.map((it) => ask('supervisor', 'POST', 'supervisor', `/interactions/${it.id}/close`, { disposition: disposition(it) })))
+}
+
 /** What the next request to a provider or a model meets: `{ provider: 'META', callback_error: 131026 }`. */
 export const meets = (fault) => standIn('next', fault)
 /** So many delivery states go out, and the others wait; without a number, all go. */
@@ -136,6 +152,8 @@ export async function story(title, play) {
   context.setDefaultTimeout(PATIENCE)
   const page = await context.newPage()
   const complaints = []
+  /** What makes things again as other stories expect them, however this one ends. */
+  const undoing = []
   // Without a session the first answer is 401, which browsers write down; the stand-in has no icon.
   const expected = [/session\/token/, /favicon/]
   page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`) })
@@ -179,7 +197,7 @@ export async function story(title, play) {
     return elsewhere
   }
   try {
-    await play({ browser, context, page, picture, accessible, button, logIn, worksElsewhere, expects: (words) => expected.push(words) })
+    await play({ browser, context, page, picture, accessible, button, logIn, worksElsewhere, expects: (words) => expected.push(words), after: (undo) => undoing.push(undo) })
     assert.deepEqual(unexpected(), [])
     console.log(`The story of ${title} holds.`)
   } catch (error) {
@@ -187,6 +205,7 @@ export async function story(title, play) {
     console.error(unexpected().join('\n'))
     throw error
   } finally {
+    for (const undo of undoing.reverse()) await undo()
     await browser.close()
   }
 }
