@@ -14,11 +14,11 @@ await story('contacts', async ({ page, accessible, button, logIn, expects }) => 
   await page.goto(`${endpoints.console}/configure/import`)
   await logIn('supervisor')
   // A file that can't be imported at all says why.
-  await page.getByLabel('File').setInputFiles({ name: 'twice.csv', mimeType: 'text/csv', buffer: Buffer.from('Phone;Phone\r\n3341234567;\r\n') })
+  await page.getByLabel('File').first().setInputFiles({ name: 'twice.csv', mimeType: 'text/csv', buffer: Buffer.from('Phone;Phone\r\n3341234567;\r\n') })
   await button('Try it').click()
   await page.getByRole('alert').getByText('The file has several columns “Phone”.').waitFor()
   const csv = `Phone;First name;Last name;Customer number;Note\r\n334${run}7;Zoë;Rossi${run};4711;vip\r\n12;Ugo;Bianchi;4712;\r\n`
-  await page.getByLabel('File').setInputFiles({ name: 'contacts.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) })
+  await page.getByLabel('File').first().setInputFiles({ name: 'contacts.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) })
   const column = (name) => page.getByLabel(`${name}: column`)
   await column('Phone').waitFor()
   assert.equal(await column('Phone').inputValue(), 'Phone')

@@ -156,10 +156,10 @@ await story('the keyboard', async ({ page, accessible, button, logIn, expects, a
   await press('Escape')
 
   // One fails, and is sent again.
-  await meets({ provider: 'META', callback_error: 131026 })
   await press('Escape')
   await isIn('.composer')
   await type('This one fails')
+  await meets({ provider: 'META', callback_error: 131026 })
   await press('Enter')
   await thread.locator('.bubble.failed').filter({ hasText: 'This one fails' }).waitFor()
   await goTo('Try again', 'Shift+Tab')
