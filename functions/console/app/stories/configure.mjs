@@ -1,7 +1,7 @@
 /**
  * Configure, played against `cargo local`: an administrator makes, changes, loses a race for and deletes what there is to
- * configure; an AI agent is tried out. `node stories/configure.mjs`; see kit/story.mjs. Of the ten stories of the console,
- * its screens are a part of 10.
+ * configure; an AI agent is tried out. `node stories/configure.mjs`; see kit/story.mjs. Of the ten stories of the
+ * console, its screens are a part of 10.
  */
 import assert from 'node:assert/strict'
 import { administers, endpoints, meets, story } from './kit/story.mjs'
@@ -142,7 +142,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await page.getByText(/deleted/).first().waitFor()
   await accessible('configure-audit')
 
-  // An AI agent is tried: what a customer would get, when it hands over and why, and what is to be mended where it fails.
+  // An AI agent is tried: what a customer would get, when it hands over and why, what is to be mended where it fails.
   await open('ai-agents')
   await page.getByRole('link', { name: 'Bea' }).click()
   const question = page.getByLabel('A customer’s question')

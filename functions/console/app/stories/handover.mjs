@@ -5,9 +5,11 @@
  *
  * Of the ten stories of the console:
  * 1 offered, both rung, accepted, the other told who · "Both are rung"
- * 1 rejected, 6 transfer returned · "Ben rejects"; 1 expired, 6 returned · "Nobody answers"; 6 transfer taken · "the third time"
- * 6 wrap-up · "Wrap-up"; close, archive, reopen · behind it; merge · "Somebody else, it seems"
- * 7 forced pause · "A supervisor puts Anna"; token renewed · "A token"; session ended without loss · "The session ends"
+ * 1 rejected, 6 transfer returned · "Ben rejects"; 1 expired, 6 returned · "Nobody answers"
+ * 6 transfer taken · "The third time"; wrap-up · "Wrap-up"; close, archive, reopen · behind it; merge · "Somebody
+ *   else, it seems"
+ * 7 forced pause · "A supervisor puts Anna"; token renewed · "A token"; session ended without loss · "The session
+ *   ends"
  */
 import assert from 'node:assert/strict'
 import { administers, ask, closes, configured, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'

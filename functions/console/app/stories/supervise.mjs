@@ -4,8 +4,8 @@
  * and deletes. `node stories/supervise.mjs`; see kit/story.mjs.
  *
  * Of the ten stories of the console:
- * 8 search edited, disabled · "A search"; CSV · "All that match" and the selection; bulk delete · behind it; spy marks
- *   nothing read · "Spying"
+ * 8 search edited, disabled · "A search"; CSV · "All that match" and the selection; bulk delete · behind it; spy
+ *   marks nothing read · "Spying"
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
