@@ -140,7 +140,7 @@ async fn an_ai_agent_answers_only_while_it_is_switched_on() {
 async fn an_agent_who_closes_without_a_mandatory_disposition_is_paused_until_it_is_chosen() {
     let mut desk = Desk::open("WRAP1", 5).await;
     let pause = desk.add_pause("After call").await;
-    desk.add(&Disposition { id: DispositionId::from_ulid(cloud::ids::ulid()), name: "Sold/Online".into() }).await;
+    desk.add(&Disposition { id: DispositionId::from_ulid(cloud::ids::ulid()), name: "Sold/Online".into(), description: None }).await;
     desk.configure(|account| {
         account.settings.mandatory_disposition = true;
         account.settings.disposition_pause = Some(pause);

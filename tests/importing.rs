@@ -49,7 +49,7 @@ async fn a_file_is_tried_imported_and_its_errors_are_told() {
     let (status, link) = desk.overseer().get(&format!("/jobs/{}/file", done["id"].as_str().unwrap())).await;
     assert_eq!(status, 200, "{link}");
     let errors = reqwest::get(link["url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
-    let expected = "row,column,reason\r\n4,phone,is not a phone number\r\n5,phone,repeats row 3\r\n";
+    let expected = "row,column,reason,code\r\n4,phone,is not a phone number,not-a-phone\r\n5,phone,repeats row 3,repeats\r\n";
     assert_eq!(errors.trim_start_matches('\u{feff}'), expected);
     // Once more: all are known.
     let again = desk.imported(import(false, "skip")).await;

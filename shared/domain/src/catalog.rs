@@ -24,6 +24,9 @@ pub struct Disposition {
     pub id: DispositionId,
     /// Up to three levels, in the form of [`disposition_path`].
     pub name: String,
+    /// When to choose it, for agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// The most levels of a disposition.

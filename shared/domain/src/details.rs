@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ContactFieldId;
-use crate::values::Invalid;
 
 /// The most fields that administrators define: more than a screen shows.
 pub const MOST_FIELDS: usize = 50;
@@ -92,32 +91,57 @@ impl Details {
     }
 }
 
+/// Why a detail was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// Nothing but blanks.
+    Empty,
+    /// A line break or another control character.
+    SeveralLines,
+    /// More characters than fit.
+    TooLong,
+    /// No address of e-mail.
+    NotAnEmail,
+}
+
+impl Wrong {
+    /// In words, behind the name of the field.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Empty => "must not be empty",
+            Self::SeveralLines => "must be one line, without control characters",
+            Self::TooLong => "is too long",
+            Self::NotAnEmail => "must be an e-mail address",
+        }
+    }
+}
+
 /// One line of at most `most` characters, its ends trimmed.
-fn line(text: &str, most: usize) -> Result<String, Invalid> {
+fn line(text: &str, most: usize) -> Result<String, Wrong> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Invalid("must not be empty"));
+        return Err(Wrong::Empty);
     }
     // Unicode's own line and paragraph separators are not control characters.
     if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Err(Invalid("must be one line, without control characters"));
+        return Err(Wrong::SeveralLines);
     }
-    if text.chars().count() > most { Err(Invalid("is too long")) } else { Ok(text.to_owned()) }
+    if text.chars().count() > most { Err(Wrong::TooLong) } else { Ok(text.to_owned()) }
 }
 
 /// A first name, last name or company: 1 to 100 characters on one line.
-pub fn name(text: &str) -> Result<String, Invalid> {
+pub fn name(text: &str) -> Result<String, Wrong> {
     line(text, LINE)
 }
 
 /// A value of a defined field: 1 to 500 characters on one line.
-pub fn value(text: &str) -> Result<String, Invalid> {
+pub fn value(text: &str) -> Result<String, Wrong> {
     line(text, VALUE)
 }
 
 /// An e-mail address: something before and after one `@`, and a dot behind it. Whether mail arrives there, only mail
 /// can tell.
-pub fn email(text: &str) -> Result<String, Invalid> {
+pub fn email(text: &str) -> Result<String, Wrong> {
     let text = line(text, EMAIL)?;
     let parts = text.split_once('@').filter(|(local, domain)| {
         let inner = domain.split('.').collect::<Vec<_>>();
@@ -125,7 +149,7 @@ pub fn email(text: &str) -> Result<String, Invalid> {
     });
     match parts {
         Some(_) if !text.contains(char::is_whitespace) => Ok(text),
-        _ => Err(Invalid("must be an e-mail address")),
+        _ => Err(Wrong::NotAnEmail),
     }
 }
 

@@ -4,7 +4,7 @@ use api::Listed;
 use domain::ids::{AccountId, QueueId};
 use domain::insights::Sentiment;
 use domain::interaction::Interaction;
-use domain::message::{Author, Message, limit};
+use domain::message::{AttachmentKind, Author, Message, limit};
 use domain::row::Row;
 use domain::search::Direction;
 use engine::ports::{Lists, PortError};
@@ -55,6 +55,9 @@ pub struct LastView {
     direction: Direction,
     /// The beginning of its text: 200 bytes at most. Empty for a file without a caption.
     text: String,
+    /// The kind of its first file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<AttachmentKind>,
     /// Whether the text goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
@@ -65,7 +68,8 @@ impl From<&Message> for LastView {
         let mut text = message.content.readable();
         let cut = limit(&mut text, &mut { SHOWN });
         let direction = if message.author == Author::Customer { Direction::In } else { Direction::Out };
-        Self { at: message.at, direction, text, cut: cut || message.cut }
+        let file = message.attachments.first().and_then(|file| file.kind);
+        Self { at: message.at, direction, text, file, cut: cut || message.cut }
     }
 }
 

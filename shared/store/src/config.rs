@@ -21,7 +21,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use domain::account::{Account, List, ProxyTokens};
 use domain::agent::Agent;
-use domain::catalog::{CannedAnswer, KnownTag, Pause};
+use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AgentId, IntervalId, ListId, QueueId};
 use domain::interval::Interval;
 use domain::queue::Queue;
@@ -52,7 +52,7 @@ pub struct Configuration {
     intervals: Cached<BTreeMap<IntervalId, Interval>>,
     lists: Cached<BTreeMap<ListId, List>>,
     pauses: Cached<Vec<Pause>>,
-    dispositions: Cached<Vec<String>>,
+    dispositions: Cached<Vec<Disposition>>,
     tags: Cached<Vec<KnownTag>>,
     canned_answers: Cached<Vec<CannedAnswer>>,
     triggers: Cached<Vec<Trigger>>,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::details::{self, Details, MOST_BYTES};
+use domain::details::{self, Details, MOST_BYTES, Wrong};
 use domain::ids::{AccountId, ContactFieldId, ContactId, ListId};
-use domain::values::{Address, E164, Invalid};
+use domain::values::{Address, E164};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -222,7 +222,7 @@ fn named(fields: &mut Fields<'_>) -> (Option<String>, Vec<ListId>) {
 
 /// What is noted of the customer.
 fn details(fields: &mut Fields<'_>) -> Details {
-    let words = |parse: fn(&str) -> Result<String, Invalid>| parsed(move |text| parse(text).map_err(|invalid| invalid.0));
+    let words = |parse: fn(&str) -> Result<String, Wrong>| parsed(move |text| parse(text).map_err(Wrong::words));
     let mut read = Details {
         first_name: fields.optional("first_name", words(details::name)),
         last_name: fields.optional("last_name", words(details::name)),

@@ -11,9 +11,12 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::input::{Errors, disposition, whole};
+use crate::input::{Errors, disposition, line, whole};
 use crate::resource::{Change, Resource};
 use crate::shells::shells;
+
+/// The longest description, in characters: two lines where an agent chooses.
+const DESCRIPTION: usize = 200;
 
 /// A wrap-up code for all accounts.
 #[derive(Debug, PartialEq, ToSchema)]
@@ -21,6 +24,9 @@ pub(crate) struct DispositionInput {
     /// One to three levels separated by `/`. The name is unique.
     #[schema(min_length = 1, max_length = 100, example = "Complaint/Delivery/Late")]
     name: String,
+    /// When to choose it, for agents.
+    #[schema(min_length = 1, max_length = 200, example = "The parcel came after the day that we had named")]
+    description: Option<String>,
 }
 
 /// A wrap-up code for all accounts.
@@ -31,6 +37,9 @@ pub(crate) struct DispositionView {
     id: DispositionId,
     /// One to three levels separated by `/`.
     name: String,
+    /// When to choose it, for agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
@@ -51,15 +60,18 @@ impl Resource for Disposition {
     const WRITERS: Role = Role::Supervisor;
 
     fn parse(body: Value, shown: Option<&Value>) -> Result<DispositionInput, Errors> {
-        whole(body, shown, |fields| Some(DispositionInput { name: fields.required("name", disposition)? }))
+        whole(body, shown, |fields| {
+            let description = fields.optional("description", line(DESCRIPTION));
+            Some(DispositionInput { name: fields.required("name", disposition)?, description })
+        })
     }
 
     fn make(id: DispositionId, input: &mut DispositionInput, _: Option<&Self>) -> Result<Self, ApiError> {
-        Ok(Self { id, name: input.name.clone() })
+        Ok(Self { id, name: input.name.clone(), description: input.description.clone() })
     }
 
     fn view(self, version: u64, _: &App) -> DispositionView {
-        DispositionView { id: self.id, name: self.name, version }
+        DispositionView { id: self.id, name: self.name, description: self.description, version }
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
@@ -119,6 +131,16 @@ mod tests {
         assert_eq!(Disposition::parse(json!({"name": "Complaint / Late"}), None).unwrap().name, "Complaint/Late");
         for bad in [json!(null), json!(""), json!("a//b"), json!("a/b/c/d"), json!("x".repeat(101)), json!(["a", "b"])] {
             assert_eq!(names(Disposition::parse(json!({"name": bad}), None)), ["name"]);
+        }
+    }
+
+    #[test]
+    fn a_description_is_one_line_and_may_be_left_out() {
+        let described = |description: Value| Disposition::parse(json!({"name": "Late", "description": description}), None);
+        assert_eq!(described(json!(" By a day or more ")).unwrap().description.as_deref(), Some("By a day or more"));
+        assert_eq!(described(json!(null)).unwrap().description, None);
+        for bad in [json!(""), json!("a\nb"), json!("x".repeat(DESCRIPTION + 1)), json!(7)] {
+            assert_eq!(names(described(bad)), ["description"]);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The calling agent and presences.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{AgentCaller, Body, Command, Error};
@@ -8,6 +9,7 @@ use axum::extract::State;
 use desk::presence::{PresenceChange, PresenceView};
 use domain::account::Settings;
 use domain::agent::{Presence, PresenceState, Role};
+use domain::catalog::Disposition;
 use domain::ids::AgentId;
 use domain::language::Language;
 use domain::tag::Tag;
@@ -40,6 +42,8 @@ pub(crate) struct Me {
     pauses: Vec<String>,
     /// The tags to choose from. If the list is empty, any text is allowed.
     tags: Vec<Tag>,
+    /// When to choose which of the general dispositions, by its name. Those without a description are left out.
+    disposition_descriptions: BTreeMap<String, String>,
 }
 
 /// An account of the caller.
@@ -83,7 +87,8 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
     let agent = app.desk.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
-    let general = app.directory().dispositions().await?;
+    let described = app.directory().general_dispositions().await?;
+    let general: Vec<String> = described.iter().map(|it| it.name.clone()).collect();
     let pauses = app.directory().pauses().await?;
     let wrap_up = |settings: &Settings| {
         let wanted = settings.disposition_pause.as_ref().filter(|_| settings.mandatory_disposition)?;
@@ -114,6 +119,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         queues: queues.collect(),
         pauses: pauses.iter().map(|pause| pause.name.clone()).collect(),
         tags: app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect(),
+        disposition_descriptions: descriptions(&described),
         id: agent.id,
         name: agent.name,
     }))
@@ -122,6 +128,11 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
 /// The account's own dispositions, then the general ones that it does not have itself.
 fn blended(own: &[String], general: &[String]) -> Vec<String> {
     own.iter().chain(general.iter().filter(|name| !own.contains(name))).cloned().collect()
+}
+
+/// The descriptions by name.
+fn descriptions(of: &[Disposition]) -> BTreeMap<String, String> {
+    of.iter().filter_map(|it| Some((it.name.clone(), it.description.clone()?))).collect()
 }
 
 /// Returns the caller's presence.
@@ -162,7 +173,21 @@ pub(crate) async fn set_presence(
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::DispositionId;
+    use ulid::Ulid;
+
     use super::*;
+
+    #[test]
+    fn only_dispositions_that_have_a_description_are_described() {
+        let made = |name: &str, description: Option<&str>| Disposition {
+            id: DispositionId::from_ulid(Ulid(1)),
+            name: name.to_owned(),
+            description: description.map(str::to_owned),
+        };
+        let described = descriptions(&[made("Late", Some("By a day or more")), made("Sold", None)]);
+        assert_eq!(described, BTreeMap::from([("Late".to_owned(), "By a day or more".to_owned())]));
+    }
 
     #[test]
     fn an_accounts_own_dispositions_come_before_the_general_ones() {

@@ -47,7 +47,7 @@ export async function serve({ interactions = [], messages = 100 }) {
   const answers = {
     'POST /console/session/token': () => ({ id_token: 'token', expires_in: 3600 }),
     'GET /agent/me': () => ({
-      id: ME, name: 'Anna', role: 'agent', whatsapp: true, capacity: 100, queues: [], pauses: ['Lunch'], tags: [],
+      id: ME, name: 'Anna', role: 'agent', whatsapp: true, capacity: 100, queues: [], pauses: ['Lunch'], tags: [], disposition_descriptions: {},
       accounts: [{ id: 'acc_1', key: 'SALES', name: 'Sales', member: true, mandatory_disposition: false, dispositions: [], recontact: false, assistant: false }]
     }),
     'GET /agent/presence': () => ({ state: 'ready', since: new Date(START).toISOString(), capacity: 100, load: state.interactions.length }),

@@ -43,35 +43,36 @@ export function t(key: Key, values?: Record<string, string | number>): string {
 /** The language with its country where the browser names one: `en-GB` writes times otherwise than `en-US`. */
 const place = computed(() => navigator.languages.find((tag) => tag.startsWith(`${language.value}-`)) ?? language.value)
 export const region = () => place.value
-/** Making a format takes longer than drawing a row, so each is made once. */
-const formats = computed(() => {
-  const format = (how: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(region(), how)
-  return {
-    clock: format({ hour: '2-digit', minute: '2-digit' }),
-    day: format({ day: 'numeric', month: 'long' }),
-    dayOfYear: format({ day: 'numeric', month: 'long', year: 'numeric' }),
-    shortDay: format({ day: 'numeric', month: 'short' })
-  }
-})
+/** Making a format takes longer than drawing a row, so each is made once, and not before it is wanted. */
+const format = (how: Intl.DateTimeFormatOptions) => computed(() => new Intl.DateTimeFormat(region(), how))
+const formats = {
+  clock: format({ hour: '2-digit', minute: '2-digit' }),
+  day: format({ day: 'numeric', month: 'long' }),
+  dayOfYear: format({ day: 'numeric', month: 'long', year: 'numeric' }),
+  shortDay: format({ day: 'numeric', month: 'short' })
+}
+
+/** The first format of a page takes as long as drawing many rows: it is made while an answer is on its way. */
+export const prepareFormats = () => void [formats.clock.value, formats.shortDay.value]
 
 const day = (time: number) => new Date(time).toDateString()
 
 /** `14:07`, in the person's zone. */
-export const clock = (at: string | number) => formats.value.clock.format(new Date(at))
+export const clock = (at: string | number) => formats.clock.value.format(new Date(at))
 
 /** `Today`, `12 March`, with the year where it is another one. */
 export function date(at: string | number, now = Date.now()): string {
   const time = new Date(at)
   if (day(now) === time.toDateString()) return t('today')
   if (day(now - 86_400_000) === time.toDateString()) return t('yesterday')
-  const format = time.getFullYear() === new Date(now).getFullYear() ? formats.value.day : formats.value.dayOfYear
-  return format.format(time)
+  const format = time.getFullYear() === new Date(now).getFullYear() ? formats.day : formats.dayOfYear
+  return format.value.format(time)
 }
 
 /** The clock today, else the day: for lists. */
 export function when(at: string | number, now: number): string {
   if (day(now) === new Date(at).toDateString()) return clock(at)
-  return formats.value.shortDay.format(new Date(at))
+  return formats.shortDay.value.format(new Date(at))
 }
 
 /** `1:42:07`, `0:12`. */

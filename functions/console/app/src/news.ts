@@ -1,6 +1,7 @@
 /** What somebody has not seen: news of own conversations, and of accounts. The menu and the page show the same. */
 import { computed, onBeforeUnmount, ref, shallowRef, watch } from 'vue'
 import { useRouter } from 'vue-router'
+import { alertNamed } from './alerts'
 import * as api from './api'
 import { caller, useDesk } from './desk/desk'
 import { ESCALATED } from './desk/words'
@@ -54,7 +55,7 @@ export function useNews(limit: number) {
       case 'transfer_returned': return t('newsReturned', { name: who(it) })
       case 'escalation': return [t('newsEscalation', { name: who(it) }), it.escalated && t(ESCALATED[it.escalated] ?? 'escalatedFailed')].filter(Boolean).join(': ')
       case 'trigger_disabled': return t(it.trigger?.why === 'gone' ? 'newsTriggerGone' : 'newsTriggerFailing', { name: it.trigger?.name ?? '' })
-      default: return [t('newsAlert'), it.alert?.name.replaceAll('_', ' '), it.alert?.event].filter(Boolean).join(' ')
+      default: return [t('newsAlert'), it.alert && alertNamed(it.alert.name, it.alert.event)].filter(Boolean).join(' ')
     }
   }
   async function go(it: api.Notified) {

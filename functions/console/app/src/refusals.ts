@@ -19,6 +19,14 @@ const FIELDS: Record<string, Key> = {
   'base_url wrong-format': 'refusedUrl', 'base_url not-allowed': 'refusedUrl', 'domain wrong-format': 'refusedDomain', 'time_zone wrong-format': 'refusedZone', 'zone wrong-format': 'refusedZone', 'language wrong-format': 'refusedLanguage'
 }
 
+/** The ends of what is said of a text with variables or a condition, by their beginnings; more ends may come. */
+const ENDS: [end: string, reason: Key][] = [
+  ['this tag is never closed', 'faultUnclosed'], ['expected a name such as', 'faultName'], ['disconnected closing tag', 'faultEnd'], ["expected '{{/", 'faultEnd'], ['unclosed', 'faultSection'],
+  ['a template has at most', 'faultTemplateLong'], ['expected the end: a condition has', 'faultLong'], ['expected a comparison', 'faultDeep'], ['expected &&, || or )', 'faultParenthesis'],
+  ['expected &&, || or the end', 'faultJoin'], ['expected =,', 'faultOperator'], ['expected the quote', 'faultQuote'], ['expected the end of the number', 'faultNumber'], ['expected a digit', 'faultNumber'],
+  ['expected a name, a number', 'faultValue'], ['expected a name of', 'faultUnknown'], ["expected a variable's name", 'faultVariable']
+]
+
 function said(code: Code, field: string, most: number | null | undefined): Key {
   // A secret names how long it may be, whatever its field is called.
   if (code === 'wrong-format' && most) return 'refusedSecretForm'
@@ -33,7 +41,11 @@ export function refusal({ field, code, message, min, max }: Refusal): string {
   if (key === 'refusedTooLong' && most !== undefined) return t('refusedLong', { most })
   if (key === 'refusedMany' && most !== undefined) return t('refusedEntries', { most })
   if (key === 'refusedSecretForm') return t(key, { most: most! })
-  if (code === 'wrong-template') return t(key, { place: /\d+/.exec(message)?.[0] ?? '?' })
+  if (code === 'wrong-template') {
+    const [, place = '?', end = ''] = /^at character (\d+): (.*)/s.exec(message) ?? []
+    const reason = ENDS.find(([begins]) => end.startsWith(begins))?.[1]
+    return reason ? t('refusedAt', { place, reason: t(reason) }) : t(key, { place })
+  }
   return t(key)
 }
 

@@ -1,6 +1,7 @@
 /**
  * An account, played against `cargo local`: each section saved alone, its plan edited with the keyboard, wrong credentials
- * found by the check, and its deletion. `node stories/accounts.mjs`; see kit/story.mjs.
+ * found by the check, and its deletion. `node stories/accounts.mjs`; see kit/story.mjs. Of the ten stories of the
+ * console, 9: plan edited · "The plan".
  */
 import assert from 'node:assert/strict'
 import { administers, endpoints, story } from './kit/story.mjs'

@@ -1,16 +1,17 @@
 /**
  * Configure, played against `cargo local`: an administrator makes, changes, loses a race for and deletes what there is to
- * configure. `node stories/configure.mjs`; see kit/story.mjs.
+ * configure; an AI agent is tried out. `node stories/configure.mjs`; see kit/story.mjs. Of the ten stories of the
+ * console, its screens are a part of 10.
  */
 import assert from 'node:assert/strict'
-import { administers, endpoints, story } from './kit/story.mjs'
+import { administers, endpoints, meets, story } from './kit/story.mjs'
 
 /** New names with each run. */
 const run = String(Date.now()).slice(-6)
 
 await story('Configure', async ({ page, context, accessible, button, logIn, expects }) => {
   // Refusals are what this story is about.
-  expects(/status of (409|412|422|503)/)
+  expects(/status of (409|412|422|502|503)/)
   expects(/ERR_INTERNET_DISCONNECTED/)
   const open = (path) => page.goto(`${endpoints.console}/configure/${path}`)
   const saved = () => page.getByText('Saved.', { exact: true }).last().waitFor()
@@ -141,6 +142,32 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await page.getByText(/deleted/).first().waitFor()
   await accessible('configure-audit')
 
+  // An AI agent is tried: what a customer would get, when it hands over and why, what is to be mended where it fails.
+  await open('ai-agents')
+  await page.getByRole('link', { name: 'Bea' }).click()
+  const question = page.getByLabel('A customer’s question')
+  async function tries(words, fault) {
+    if (fault) await meets({ provider: 'OPENAI', on: 'api', ...fault })
+    await question.fill(words)
+    await question.press('Enter')
+  }
+  const tried = page.getByRole('region', { name: 'Try it' })
+  await tries('How long does the delivery take?')
+  const answer = tried.getByRole('status').getByText('A delivery takes two days.')
+  await answer.waitFor()
+  await tried.getByText(/^What it knew/).waitFor()
+  assert.ok(await answer.evaluate((it) => it.getBoundingClientRect().bottom <= innerHeight), 'the answer is in view')
+  await accessible('ai-tried')
+  await tries('I want to talk to a person')
+  await tried.getByText('It hands over: the model decided so.').waitFor()
+  await tries('An operator, please')
+  await tried.getByText('It hands over: the question has a phrase that asks for a person.').waitFor()
+  await tries('How long does the delivery take?', { status: 500 })
+  await tried.getByText('The AI agent gave no answer. Try again.').waitFor()
+  await tries('How long does the delivery take?', { status: 401 })
+  await tried.getByText('The service refuses the key').waitFor()
+  await accessible('ai-refused')
+
   // Without a connection the last rows stay, with their age; then they are read by themselves.
   await page.getByRole('link', { name: 'Agents', exact: true }).click()
   await page.getByRole('link', { name: 'Anna' }).waitFor()
@@ -169,6 +196,14 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   assert.equal(await second.getByRole('link', { name: 'New queue' }).count(), 0)
   await second.getByRole('link', { name: 'Dispositions' }).click()
   await second.getByRole('link', { name: 'New disposition' }).waitFor()
+  await second.getByRole('link', { name: 'New disposition' }).click()
+  await second.getByLabel('Name').fill(`Late/${run}`)
+  await second.getByLabel('Description').fill('By a day or more')
+  await second.getByRole('button', { name: 'Create' }).click()
+  await second.getByRole('heading', { name: `Late / ${run}` }).waitFor()
+  assert.equal((await administers('GET', `/dispositions/${second.url().split('/').at(-1)}`)).description, 'By a day or more')
+  await second.getByRole('link', { name: 'Dispositions' }).first().click()
+  await second.getByText('By a day or more').first().waitFor()
   await second.getByRole('combobox', { name: 'Account' }).selectOption({ index: 1 })
   const own = `Own/${run}`
   await second.getByRole('textbox', { name: 'Add to: Dispositions' }).fill(own)

@@ -1,6 +1,6 @@
 /**
  * Connecting a number of each provider, with a wrong credential first, played against `cargo local`. `node
- * stories/connect.mjs`; see kit/story.mjs.
+ * stories/connect.mjs`; see kit/story.mjs. Of the ten stories of the console, 9: connect a number of each provider.
  */
 import assert from 'node:assert/strict'
 import { administers, endpoints, story } from './kit/story.mjs'

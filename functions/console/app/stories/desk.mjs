@@ -2,19 +2,24 @@
  * The desk, played in a browser against `cargo local`: Anna logs in, is offered a conversation, accepts, answers, sees
  * that it was read, adds a note and closes. Every screen is checked by axe, in light and dark, and nothing may break
  * the pages' policy. `node stories/desk.mjs`; see kit/story.mjs.
+ *
+ * Of the ten stories of the console:
+ * 2 text, every delivery state · "Each delivery state"; failure and again · "The provider reports a failure"; note,
+ *   canned, reply, file · each under its name (reaction and template are in writing.mjs)
  */
 import assert from 'node:assert/strict'
-import { configured, customerWrites, endpoints, story } from './kit/story.mjs'
+import { ask, configured, customerWrites, endpoints, known, meets, nothingOpen, reports, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
 
-await story('the desk', async ({ browser, page, accessible, button, logIn }) => {
-  await configured('/dispositions', { name: 'Complaint/Delivery/Late' })
+await story('the desk', async ({ browser, page, accessible, button, logIn, after }) => {
+  await configured('/dispositions', { name: 'Complaint/Delivery/Late', description: 'By a day or more' })
   await configured('/dispositions', { name: 'Sold/Online' })
   await configured('/tags', { tag: 'refund' })
   await configured('/canned-answers', { title: 'Opening hours', text: 'We are open from 9 to 18.' })
   await configured('/pauses', { name: 'Lunch' })
+  await nothingOpen()
   await page.goto(`${endpoints.console}/desk`)
   await accessible('login')
   // Another language is another file, which its people load.
@@ -22,6 +27,7 @@ await story('the desk', async ({ browser, page, accessible, button, logIn }) => 
   await italian.goto(`${endpoints.console}/login`)
   await italian.getByRole('button', { name: 'Accedi', exact: true }).waitFor()
   await italian.close()
+  await known()
   await logIn('anna')
   await page.getByRole('heading', { name: /^Mine/ }).waitFor()
   // The login left nothing that a script could take.
@@ -46,13 +52,38 @@ await story('the desk', async ({ browser, page, accessible, button, logIn }) => 
   const thread = page.getByRole('log')
   await thread.getByText(text).waitFor()
 
+  // Each delivery state is shown: the provider's reports go one after the other.
+  await reports(0)
+  after(() => reports())
   const answer = `It is on its way ${Date.now()}`
   const field = page.getByRole('textbox')
   await field.fill(answer)
   await field.press('Enter')
   const sent = thread.getByRole('listitem').filter({ hasText: answer })
+  await sent.getByText('on its way', { exact: true }).waitFor()
+  await reports(1)
+  // That one is no event: the thread tells it when it is read again.
+  const opened = page.url().split('/').at(-1)
+  const state = async () => (await ask('agents.anna', 'GET', 'api', `/interactions/${opened}/messages?newest=true&limit=1`)).items[0].state
+  while ((await state()) !== 'sent') await page.waitForTimeout(100)
+  await page.reload()
+  await sent.getByText('sent', { exact: true }).waitFor()
+  await reports(1)
+  await sent.getByText('delivered', { exact: true }).waitFor()
+  await reports()
   await sent.getByText('read', { exact: true }).waitFor()
   assert.equal(await sent.count(), 1, 'shown once')
+
+  // The provider reports a failure: its reason stands there, and the message goes out again.
+  await meets({ provider: 'META', callback_error: 131026 })
+  const again = `It arrives today ${Date.now()}`
+  await field.fill(again)
+  await field.press('Enter')
+  const failed = thread.locator('.bubble.failed').filter({ hasText: again })
+  await failed.getByText('Not sent: WhatsApp can’t deliver it').waitFor()
+  await accessible('failed')
+  await failed.getByRole('button', { name: 'Try again' }).click()
+  await thread.getByRole('listitem').filter({ hasText: again }).getByText('read', { exact: true }).waitFor()
 
   await page.keyboard.press('Alt+KeyM')
   await field.fill('Asked for a refund twice')
@@ -96,6 +127,7 @@ await story('the desk', async ({ browser, page, accessible, button, logIn }) => 
   await page.getByRole('dialog').waitFor({ state: 'detached' })
   await page.keyboard.press('Alt+KeyW')
   await page.getByRole('dialog').getByRole('combobox').fill('late')
+  await page.getByRole('dialog').getByText('By a day or more').first().waitFor()
   await accessible('close')
   await page.keyboard.press('Enter')
   await page.getByText('Closed: Complaint/Delivery/Late').waitFor()

@@ -1,10 +1,15 @@
 /**
- * Supervise, played against `cargo local`: a supervisor sees what waits, puts an agent on a pause, filters and searches the conversations, reads one live, gives it
- * to an agent, closes it, exports and deletes.
- * `node stories/supervise.mjs`; see kit/story.mjs.
+ * Supervise, played against `cargo local`: a supervisor sees what waits, puts an agent on a pause, filters and searches
+ * the conversations, reads one live, gives it to an agent, closes it, switches AI off and on, reads a report, exports
+ * and deletes. `node stories/supervise.mjs`; see kit/story.mjs.
+ *
+ * Of the ten stories of the console:
+ * 8 search edited, disabled · "A search"; CSV · "All that match" and the selection; bulk delete · behind it; spy
+ *   marks nothing read · "Spying"
  */
 import assert from 'node:assert/strict'
-import { administers, ask, customerWrites, endpoints, story } from './kit/story.mjs'
+import { readFileSync } from 'node:fs'
+import { administers, ask, customerWrites, endpoints, meets, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
@@ -88,6 +93,61 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   await thread.getByText('One more thing').waitFor()
   await button('Back to the list').click()
   await row.waitFor()
+
+  // An AI agent answers; the supervisor stops it, and lets it answer again. It fails, and people are told why.
+  const asked = `Aida ${customer.slice(-4)}`
+  const number = customer.replace('+39333', '+39344')
+  await customerWrites(number, 'How long does the delivery take?', asked, 'KALEY')
+  await page.getByRole('link', { name: asked }).waitFor({ timeout: 1_000 }).catch(() => button('Refresh').click())
+  await page.getByRole('link', { name: asked }).click()
+  await thread.getByText('A delivery takes two days.').waitFor()
+  await page.locator('.head').getByText('With AI').waitFor()
+  await button('AI off').click()
+  await button('AI on').waitFor()
+  await page.locator('.head').getByText('Waiting').waitFor()
+  await page.getByRole('complementary').getByText('supervisor switched AI off.').waitFor()
+  await accessible('spy-ai-off')
+  await button('AI on').click()
+  await button('AI off').waitFor()
+  await meets({ provider: 'OPENAI', on: 'api', status: 500 })
+  await customerWrites(number, 'And what does it cost?', asked, 'KALEY')
+  await thread.getByText('A colleague goes on in a moment.').waitFor()
+  await button('AI on').waitFor()
+  await page.getByRole('complementary').getByText('Bea handed over to people: its model failed.').waitFor()
+  await page.getByRole('button', { name: /notification/i }).click()
+  await page.getByText(`An AI agent handed ${asked} over to people: its model failed`).waitFor()
+  await page.keyboard.press('Escape')
+  await accessible('spy-ai-failed')
+  await button('Close …').click()
+  if (await options.count()) await options.first().click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+  await page.getByText('This conversation is closed.').waitFor()
+  assert.equal(await button('AI on').count(), 0, 'nothing to switch once it is over')
+
+  // A report: of what, by what, in which time; a chart with its table; what is refused stands at its field; CSV.
+  await page.getByRole('link', { name: 'Reports' }).click()
+  const report = page.getByRole('region', { name: 'Reports' })
+  await report.getByRole('table').waitFor()
+  await page.getByRole('combobox', { name: 'Report by' }).selectOption({ label: 'Agent' })
+  await report.getByRole('row').filter({ hasText: 'Anna' }).getByRole('img').waitFor()
+  const rows = await report.getByRole('row').count()
+  await report.getByRole('button', { name: 'Anna' }).click()
+  assert.ok((await report.getByRole('row').count()) > rows, 'a row for each day on which something happened')
+  await accessible('report')
+  await button('Columns …').click()
+  await page.getByRole('dialog').getByRole('checkbox', { name: /^Occupancy/ }).setChecked(true)
+  await page.getByRole('dialog').getByRole('button', { name: 'Apply' }).click()
+  await report.getByRole('columnheader', { name: /^Occupancy/ }).first().waitFor()
+  await page.getByRole('combobox', { name: 'Step', exact: true }).selectOption({ label: 'None: all in one' })
+  await report.getByRole('button', { name: 'Anna' }).waitFor({ state: 'detached' })
+  const [sheet] = await Promise.all([page.waitForEvent('download'), button('Export as CSV').click()])
+  assert.match(sheet.suggestedFilename(), /\.csv$/)
+  assert.match(readFileSync(await sheet.path(), 'utf8'), /Anna/)
+  await page.getByLabel('From', { exact: true }).fill('2999-01-01')
+  await page.getByRole('alert').first().waitFor()
+  await accessible('report-refused')
+  await page.getByRole('button', { name: 'Clear the filters' }).click()
+  await report.getByRole('table').waitFor()
 
   // What waits and who works, now. An agent is put on a pause, and logged out.
   await page.getByRole('link', { name: 'Now' }).click()

@@ -1,6 +1,8 @@
 /**
  * What agents write beside texts, played against `cargo local`: reactions, approved templates with a preview, the first
  * message to a customer who is found by name or number; and a transcript. `node stories/writing.mjs`; see kit/story.mjs.
+ *
+ * Of the ten stories of the console: 2 reaction · "A reaction"; template · "An approved template"
  */
 import assert from 'node:assert/strict'
 import { administers, ask, closes, customerWrites, endpoints, story } from './kit/story.mjs'

@@ -110,9 +110,9 @@ pub(crate) async fn upload(
 /// The answer is a job. The file is UTF-8, UTF-16 with its mark or Windows-1252, with commas, semicolons or tabs, and
 /// has a row of headings and at most 200,000 others. Of rows with the same address the first counts. `counts.done` are
 /// rows whose contact is there as the row says, `counts.skipped` the others. If rows were refused,
-/// `GET /jobs/{id}/file` gives a link to a CSV with their row, column and reason, up to 10,000 of them. A file that
-/// can't be imported at all ends the job as `failed`, with the reason in `problem`. A cancelled import keeps what it
-/// has imported.
+/// `GET /jobs/{id}/file` gives a link to a CSV with their row, column, reason and its code, up to 10,000 of them. A
+/// file that can't be imported at all ends the job as `failed`, with the reason in `problem`. A cancelled import keeps
+/// what it has imported.
 #[utoipa::path(
     post, path = "/imports", operation_id = "import", tag = "imports", request_body = Importing,
     responses((status = ACCEPTED, body = JobView))

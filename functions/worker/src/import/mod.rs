@@ -5,6 +5,7 @@
 
 mod person;
 mod phone;
+mod reason;
 mod table;
 
 use std::collections::btree_map::Entry;
@@ -29,6 +30,7 @@ use crate::export::Bucket;
 use crate::records::Tables;
 use crate::steps::{Then, Unit, WorkError};
 use person::{Person, Reading, Refused};
+use reason::Reason;
 use table::Table;
 use views::csv::{MARK, Rows};
 
@@ -115,7 +117,7 @@ enum Outcome {
     Done,
     /// The contact was there, and stays as it is.
     Skipped,
-    Refused(Vec<(String, String)>),
+    Refused(Vec<Refused>),
 }
 
 /// Imports contacts.
@@ -201,13 +203,11 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
     }
 
     async fn settle(&self, job: &Job, import: &Import, loaded: &Loaded, at: usize) -> Result<Outcome, PortError> {
-        let refused = |what: &str, reason: &str| Outcome::Refused(vec![(what.to_owned(), reason.to_owned())]);
+        let refused = |reason| Outcome::Refused(vec![("phone".to_owned(), reason)]);
         let person = match loaded.rows.get(at) {
             Some(Row::Person(person)) => person,
-            Some(Row::Repeats(first)) => return Ok(refused("phone", &format!("repeats row {}", first + 2))),
-            Some(Row::Refused(refused)) => {
-                return Ok(Outcome::Refused(refused.iter().map(|(what, reason)| (what.clone(), (*reason).to_owned())).collect()));
-            }
+            Some(Row::Repeats(first)) => return Ok(refused(Reason::Repeats(first + 2))),
+            Some(Row::Refused(refused)) => return Ok(Outcome::Refused(refused.clone())),
             None => return Ok(Outcome::Skipped),
         };
         let (id, places) = (id_of(job, at), person.places(&loaded.business));
@@ -223,10 +223,10 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
             let committed = match (owners.pop_first(), owners.is_empty()) {
                 // A unit is done again.
                 (Some(owner), true) if owner == id => return Ok(Outcome::Done),
-                (Some(_), false) => return Ok(refused("phone", "and the user id belong to two contacts")),
+                (Some(_), false) => return Ok(refused(Reason::TwoContacts)),
                 (Some(owner), true) => match import.known {
                     Known::Skip => return Ok(Outcome::Skipped),
-                    Known::Refuse => return Ok(refused("phone", "or the user id belongs to a contact already")),
+                    Known::Refuse => return Ok(refused(Reason::Known)),
                     Known::Update => {
                         let Some(before) = self.registry.contact(&owner).await? else { continue };
                         match person.updated(&before, import) {
@@ -242,7 +242,7 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
                 return Ok(Outcome::Done);
             }
             if self.registry.was_erased(&places, job.created_at).await? {
-                return Ok(refused("phone", "or the user id is of a customer who was erased since the import began"));
+                return Ok(refused(Reason::Erased));
             }
         }
         Err(PortError { operation: "import a contact", reason: "rivals won every attempt".to_owned() })
@@ -250,7 +250,7 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
 
     /// Adds errors to the file, which is named by their number: so the one that the job's place names stays as it was.
     /// Returns how many there are.
-    async fn told(&self, job: &Job, known: u32, errors: &[(String, String, String)]) -> Result<u32, WorkError> {
+    async fn told(&self, job: &Job, known: u32, errors: &[(String, String, Reason)]) -> Result<u32, WorkError> {
         let room = usize::try_from(MOST_ERRORS.saturating_sub(known)).unwrap_or_default();
         let errors = errors.get(..errors.len().min(room)).unwrap_or_default();
         if errors.is_empty() {
@@ -260,10 +260,10 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
         let is_new = before.is_none();
         let mut rows = Rows::behind(before.unwrap_or_else(|| MARK.as_bytes().to_vec()), false);
         if is_new {
-            rows.add(["row", "column", "reason"]).map_err(|_| WorkError::Form)?;
+            rows.add(["row", "column", "reason", "code"]).map_err(|_| WorkError::Form)?;
         }
         for (row, column, reason) in errors {
-            rows.add([row.as_str(), column, reason]).map_err(|_| WorkError::Form)?;
+            rows.add([row.as_str(), column, &reason.to_string(), reason.code()]).map_err(|_| WorkError::Form)?;
         }
         let count = known + u32::try_from(errors.len()).unwrap_or(u32::MAX);
         self.bucket.put(&errors_key(&job.id, count), rows.finish().ok_or(WorkError::Form)?).await?;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::List;
 use domain::country::Country;
-use domain::details::{self, Details, MOST_BYTES};
+use domain::details::{self, Details, MOST_BYTES, Wrong};
 use domain::ids::{ContactFieldId, ListId};
-use domain::values::{Address, E164, Invalid};
+use domain::values::{Address, E164};
 
 use super::phone::phone;
+use super::reason::Reason;
 
 /// The longest user id (BSUID): a country code, a dot and 128 characters.
 const USER_ID: usize = 131;
@@ -27,7 +28,7 @@ pub(crate) struct Person {
 }
 
 /// A cell that was refused: the column's meaning and the reason.
-pub(crate) type Refused = (String, &'static str);
+pub(crate) type Refused = (String, Reason);
 
 /// What rows are read with.
 pub(crate) struct Reading {
@@ -54,21 +55,20 @@ impl Reading {
     pub(crate) fn person(&self, cells: &[(&str, String)]) -> Result<Person, Vec<Refused>> {
         let mut person = Person { phone: None, user_id: None, name: None, details: Details::default(), lists: BTreeSet::new() };
         let mut refused: Vec<Refused> = Vec::new();
-        let words = |invalid: Invalid| invalid.0;
         for (what, cell) in cells {
             let read = match *what {
                 // An export writes all numbers of a contact into one cell.
                 "phone" => phone(cell.split(';').next().unwrap_or_default(), self.country).map(|phone| person.phone = Some(phone)),
                 "user_id" => user_id(cell).map(|id| person.user_id = Some(id)),
-                "name" if cell.chars().count() > NAME => Err("is too long"),
-                "name" => details::value(cell).map_err(words).map(|name| person.name = Some(name)),
-                "first_name" => details::name(cell).map_err(words).map(|name| person.details.first_name = Some(name)),
-                "last_name" => details::name(cell).map_err(words).map(|name| person.details.last_name = Some(name)),
-                "company" => details::name(cell).map_err(words).map(|name| person.details.company = Some(name)),
-                "email" => details::email(cell).map_err(words).map(|email| person.details.email = Some(email)),
+                "name" if cell.chars().count() > NAME => Err(Reason::Detail(Wrong::TooLong)),
+                "name" => details::value(cell).map_err(Reason::Detail).map(|name| person.name = Some(name)),
+                "first_name" => details::name(cell).map_err(Reason::Detail).map(|name| person.details.first_name = Some(name)),
+                "last_name" => details::name(cell).map_err(Reason::Detail).map(|name| person.details.last_name = Some(name)),
+                "company" => details::name(cell).map_err(Reason::Detail).map(|name| person.details.company = Some(name)),
+                "email" => details::email(cell).map_err(Reason::Detail).map(|email| person.details.email = Some(email)),
                 "lists" => self.lists_of(cell).map(|lists| person.lists = lists),
                 field => match field.strip_prefix("fields.").and_then(|id| id.parse::<ContactFieldId>().ok()) {
-                    Some(id) => details::value(cell).map_err(words).map(|value| drop(person.details.fields.insert(id, value))),
+                    Some(id) => details::value(cell).map_err(Reason::Detail).map(|value| drop(person.details.fields.insert(id, value))),
                     None => Ok(()),
                 },
             };
@@ -78,23 +78,23 @@ impl Reading {
         }
         let named = |what: &str| refused.iter().any(|(refused, _)| refused == what);
         if person.phone.is_none() && person.user_id.is_none() && !named("phone") && !named("user_id") {
-            refused.push(("phone".to_owned(), "is required, or a user id"));
+            refused.push(("phone".to_owned(), Reason::NoAddress));
         }
         if person.details.size() > MOST_BYTES {
-            refused.push(("fields".to_owned(), "and the other details have more than 2,048 bytes together"));
+            refused.push(("fields".to_owned(), Reason::TooMuch));
         }
         if refused.is_empty() { Ok(person) } else { Err(refused) }
     }
 
-    fn lists_of(&self, cell: &str) -> Result<BTreeSet<ListId>, &'static str> {
+    fn lists_of(&self, cell: &str) -> Result<BTreeSet<ListId>, Reason> {
         let names = cell.split(';').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| self.lists.get(&name.to_lowercase()).cloned().ok_or("names a list that does not exist")).collect()
+        names.map(|name| self.lists.get(&name.to_lowercase()).cloned().ok_or(Reason::NoSuchList)).collect()
     }
 }
 
-fn user_id(text: &str) -> Result<Address, &'static str> {
+fn user_id(text: &str) -> Result<Address, Reason> {
     let plain = (1..=USER_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-    if plain { Ok(Address::Bsuid(text.to_owned())) } else { Err("must be a user id such as IT.13491208655302741918") }
+    if plain { Ok(Address::Bsuid(text.to_owned())) } else { Err(Reason::NotAUserId) }
 }
 
 #[cfg(test)]
@@ -121,6 +121,6 @@ mod tests {
         assert_eq!(several.phone.unwrap().as_str(), "+393331234567");
         assert!(Reading::new(Some("XX"), []).is_err());
         let nobody = reading(None).person(&[("name", "Zoë".to_owned())]).unwrap_err();
-        assert_eq!(nobody, [("phone".to_owned(), "is required, or a user id")]);
+        assert_eq!(nobody, [("phone".to_owned(), Reason::NoAddress)]);
     }
 }

@@ -3,6 +3,8 @@
 use domain::country::Country;
 use domain::values::E164;
 
+use super::reason::Reason;
+
 /// A number of a country, as it is dialled there, at home or abroad.
 fn number(Country { code, trunk, least, most, .. }: Country, digits: &str) -> Option<E164> {
     let abroad = if code == "1" { "011" } else { "00" };
@@ -18,18 +20,18 @@ fn number(Country { code, trunk, least, most, .. }: Country, digits: &str) -> Op
 ///
 /// # Errors
 /// It is none.
-pub(crate) fn phone(text: &str, country: Option<Country>) -> Result<E164, &'static str> {
+pub(crate) fn phone(text: &str, country: Option<Country>) -> Result<E164, Reason> {
     let text = text.trim();
     let is_filler = |c: char| matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')');
     let plain: String = text.chars().filter(|c| !is_filler(*c)).collect();
-    let refused = "is not a phone number";
+    let refused = Reason::NotAPhone;
     if let Some(digits) = plain.strip_prefix('+') {
         return E164::parse(&format!("+{digits}")).map_err(|_| refused);
     }
     if plain.is_empty() || !plain.bytes().all(|b| b.is_ascii_digit()) {
         return Err(refused);
     }
-    let country = country.ok_or("has no +, and the import names no country")?;
+    let country = country.ok_or(Reason::NoCountry)?;
     number(country, &plain).ok_or(refused)
 }
 

@@ -193,7 +193,7 @@ fn told(world: &World, job: &Job) -> String {
     String::from_utf8(world.files.lock().unwrap()[&file.key].clone()).unwrap()
 }
 
-const ERRORS: &str = "\u{feff}row,column,reason\r\n8,Phone,is not a phone number\r\n10,Phone,repeats row 3\r\n";
+const ERRORS: &str = "\u{feff}row,column,reason,code\r\n8,Phone,is not a phone number,not-a-phone\r\n10,Phone,repeats row 3,repeats\r\n";
 
 #[tokio::test]
 async fn rows_become_contacts_and_errors_are_told_by_row_and_column() {
@@ -224,7 +224,7 @@ async fn a_known_contact_is_skipped_updated_or_refused() {
     assert_eq!(world_updated.contacts.lock().unwrap()[&known().id], updated);
     let world_refused = world(5);
     let job = play(&world_refused, Import { known: Known::Refuse, ..import() }).await;
-    assert!(told(&world_refused, &job).contains("5,Phone,or the user id belongs to a contact already"));
+    assert!(told(&world_refused, &job).contains("5,Phone,or the user id belongs to a contact already,known"));
 }
 
 #[tokio::test]

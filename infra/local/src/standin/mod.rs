@@ -197,7 +197,8 @@ struct Inside {
     /// Google's access tokens.
     google_tokens: BTreeSet<String>,
     delay: Duration,
-    held: bool,
+    /// How many status callbacks may still go; `None`: all.
+    reports: Option<u32>,
 }
 
 /// A request to a translator, a language model or Vidaoo, as it came.
@@ -597,7 +598,7 @@ impl StandIn {
 
     /// While `held`, status callbacks wait.
     pub fn hold_callbacks(&self, held: bool) {
-        self.shared.change(|inside| inside.held = held);
+        self.shared.change(|inside| inside.reports = held.then_some(0));
     }
 
     /// All accepted messages, oldest first.
@@ -832,9 +833,28 @@ impl Shared {
             let (status, webhook) = provider.report(&account, &sent, *state, failure.as_deref());
             let webhook = provider.sign(&account, webhook);
             tokio::time::sleep(delay).await;
-            self.until(|inside| (!inside.held).then_some(())).await;
+            self.may_report().await;
             let answer = self.call(&webhook).await;
             self.change(|inside| inside.callbacks.push(Callback { sid: sent.sid.clone(), status, answer }));
+        }
+    }
+
+    /// Waits until a status callback may go.
+    async fn may_report(&self) {
+        let takes_turn = |inside: &mut Inside| match &mut inside.reports {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        };
+        loop {
+            self.until(|inside| (inside.reports != Some(0)).then_some(())).await;
+            // Another one may have been faster.
+            if self.change(takes_turn) {
+                return;
+            }
         }
     }
 
@@ -927,7 +947,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/_standin/sent", get(async |State(shared): State<Arc<Shared>>| Json(json!({ "sent": shared.inside().sent }))))
         .route(
             "/_standin/callbacks",
-            get(async |State(shared): State<Arc<Shared>>| Json(json!({ "callbacks": shared.inside().callbacks }))),
+            get(async |State(shared): State<Arc<Shared>>| Json(json!({ "callbacks": shared.inside().callbacks }))).post(reports),
         )
         .route("/_standin/accounts", post(accounts))
         .route("/_standin/media", post(upload))
@@ -988,6 +1008,13 @@ impl Shared {
 
 async fn next(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) -> StatusCode {
     shared.change(|inside| inside.next.push_back(fault));
+    StatusCode::NO_CONTENT
+}
+
+/// `{"reports": 1}`: that many status callbacks may go, and the others wait; `{}`: all.
+async fn reports(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> StatusCode {
+    let count = body["reports"].as_u64().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    shared.change(|inside| inside.reports = count);
     StatusCode::NO_CONTENT
 }
 

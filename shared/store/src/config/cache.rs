@@ -166,6 +166,14 @@ impl Configuration {
         cached_all(&self.pauses, self.recent_revision().await?, || self.each::<Pause>()).await
     }
 
+    /// The dispositions of all accounts, with their descriptions.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn general_dispositions(&self) -> PortResult<Arc<Vec<Disposition>>> {
+        cached_all(&self.dispositions, self.recent_revision().await?, || self.each::<Disposition>()).await
+    }
+
     /// The tags that agents choose from.
     ///
     /// # Errors
@@ -305,10 +313,7 @@ impl Directory for Configuration {
     }
 
     async fn dispositions(&self) -> PortResult<Arc<Vec<String>>> {
-        cached_all(&self.dispositions, self.recent_revision().await?, || async {
-            Ok(self.each::<Disposition>().await?.into_iter().map(|disposition| disposition.name).collect())
-        })
-        .await
+        Ok(Arc::new(self.general_dispositions().await?.iter().map(|disposition| disposition.name.clone()).collect()))
     }
 
     async fn pause(&self, id: &PauseId) -> PortResult<Option<Pause>> {

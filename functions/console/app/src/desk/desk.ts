@@ -161,11 +161,13 @@ export function makeDesk(given: api.Me) {
       news.value += 1
       for (const it of store.mine()) {
         count(it.id, before.get(it.id))
-        learnNames(it.account)
         if (it.tab_open) showTab(it.id)
       }
       // The list is drawn first.
-      setTimeout(() => loadThreads(store.mine().map((it) => it.id)))
+      setTimeout(() => {
+        for (const it of store.mine()) learnNames(it.account)
+        loadThreads(store.mine().map((it) => it.id))
+      })
       // What is on the screen and not in the snapshot may have changed while nobody told us.
       const listed = new Set(snapshot.interactions.map((it) => it.id))
       for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
@@ -249,8 +251,12 @@ export function makeDesk(given: api.Me) {
   function nameOf(it: api.Interaction): string {
     return it.customer_name || it.customer_phone || t('customer')
   }
+  /** Accounts whose colleagues are being read: a list asks for each of its rows. */
+  const learning = new Set<string>()
   function learnNames(id: string) {
-    if (!colleagues.has(id)) void loadColleagues(id)
+    if (colleagues.has(id) || learning.has(id)) return
+    learning.add(id)
+    void loadColleagues(id).then(() => learning.delete(id))
   }
   async function loadColleagues(id: string) {
     try {

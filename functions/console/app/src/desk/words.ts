@@ -11,7 +11,9 @@ export const ESCALATED: Record<string, Key> = {
   repeated: 'escalatedRepeated', unreadable: 'escalatedUnreadable', limit: 'escalatedLimit', overtaken: 'escalatedOvertaken', window_expired: 'escalatedWindow', gone: 'escalatedGone'
 }
 
-const KINDS: Record<string, Key> = { image: 'photo', video: 'video', audio: 'audio', voice: 'voice', document: 'file', sticker: 'sticker' }
+const KINDS: Record<string, Key> = { image: 'photo', video: 'video', audio: 'audio', voice: 'voice', document: 'document', sticker: 'sticker' }
+/** What a file is called that says nothing else. */
+export const kindOf = (kind: string | null | undefined) => t(KINDS[kind ?? ''] ?? 'file')
 
 /** A message without its author: its text, or what it is. */
 export function gist(message: Message): string {
@@ -23,7 +25,7 @@ export function gist(message: Message): string {
     case 'system':
       return content.body
     case 'media':
-      return content.caption || t(KINDS[kind ?? ''] ?? 'file')
+      return content.caption || kindOf(kind)
     case 'location':
       return content.label || content.address || t('location')
     case 'button':

@@ -24,12 +24,14 @@ const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompar
 
 export async function learnNames() {
   const desk = useDesk()
-  const read = (operation: typeof admin.agents | typeof admin.queues) => (after?: string) => operation(adminCaller, { query: { after, limit: 100 } })
+  const read = (operation: typeof admin.agents | typeof admin.queues | typeof admin.listAiAgents) => (after?: string) => operation(adminCaller, { query: { after, limit: 100 } })
   try {
-    const [people, rings] = await Promise.all([all(read(admin.agents) as Pages<admin.Agent>), all(read(admin.queues) as Pages<admin.Queue>)])
+    const [people, rings, models] = await Promise.all([
+      all(read(admin.agents) as Pages<admin.Agent>), all(read(admin.queues) as Pages<admin.Queue>), all(read(admin.listAiAgents) as Pages<{ id: string; name: string }>)
+    ])
     agents.value = people.sort(byName)
     queues.value = rings.sort(byName)
-    for (const { id, name } of [...people, ...rings]) desk.names.set(id, name)
+    for (const { id, name } of [...people, ...rings, ...models]) desk.names.set(id, name)
   } catch {
     // Names are not worth a message; ids are never shown.
   }

@@ -12,13 +12,21 @@ import { chromium } from 'playwright-core'
 const ups = process.env.ENDPOINTS ?? new URL('../../../../../.local/endpoints.json', import.meta.url)
 export const endpoints = JSON.parse(readFileSync(ups, 'utf8'))
 const shots = process.env.SHOTS
-const PATIENCE = 20_000
+/** A machine that builds something else meanwhile needs more. */
+const PATIENCE = Number(process.env.PATIENCE ?? 20_000)
+
+/** Milliseconds for which a process may keep what it has read of the configuration. */
+const KNOWN = 5_000
+let changed = 0
+/** Waits until every process knows what a story has configured; at once, where nothing is new. */
+export const known = () => new Promise((resolve) => setTimeout(resolve, Math.max(0, changed + KNOWN - Date.now())))
 
 /** An administrator's call. What an earlier story has made already may be refused. */
 export async function configured(path, body) {
   const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
   const answer = await fetch(`${endpoints.admin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
   assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
+  if (answer.ok) changed = Date.now()
 }
 
 /** An administrator's call that has to work, such as of somebody else at another screen. */
@@ -28,6 +36,7 @@ export async function administers(method, path, body, version) {
   const answer = await fetch(`${endpoints.admin}${path}`, { method, headers, body: body && JSON.stringify(body) })
   const said = await answer.text()
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${said}`)
+  if (method !== 'GET') changed = Date.now()
   return said ? JSON.parse(said) : undefined
 }
 
@@ -41,19 +50,34 @@ export async function ask(person, method, api, path, body) {
   return answer.status === 204 ? undefined : answer.json()
 }
 
-/** Closes an interaction of Anna, with the first disposition that its account has. */
-export async function closes(id) {
-  const [{ accounts }, { account }] = await Promise.all([ask('agents.anna', 'GET', 'api', '/me'), ask('agents.anna', 'GET', 'api', `/interactions/${id}`)])
+/** Closes an interaction of Anna, or of somebody else, with the first disposition that its account has. */
+export async function closes(id, person = 'agents.anna') {
+  const [{ accounts }, { account }] = await Promise.all([ask(person, 'GET', 'api', '/me'), ask(person, 'GET', 'api', `/interactions/${id}`)])
   const disposition = accounts.find((it) => it.id === account)?.dispositions[0] ?? 'Done'
-  await ask('agents.anna', 'POST', 'api', `/interactions/${id}/close`, { disposition })
+  await ask(person, 'POST', 'api', `/interactions/${id}/close`, { disposition })
 }
 
-/** A customer of the demo's Meta account writes. */
-export async function customerWrites(customer, text, name) {
-  const account = '106540352242922'
-  const url = `${endpoints.provider_stub}/_standin/messages?provider=META&account=${account}`
-  const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ from: customer, text, name }) })
-  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`)
+/** A command for the stand-in of the providers. */
+async function standIn(path, body) {
+  const answer = await fetch(`${endpoints.provider_stub}/_standin/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.text()}`)
+}
+/** Closes all conversations that other stories have left, so that nothing else rings, waits or counts. */
+export async function nothingOpen() {
+  const [{ accounts }, { items }] = await Promise.all([ask('supervisor', 'GET', 'api', '/me'), ask('supervisor', 'GET', 'supervisor', '/interactions?status=open&limit=100')])
+  const disposition = (it) => accounts.find((account) => account.id === it.account)?.dispositions[0] ?? 'Done'
+  await Promise.all(items.map((it) => ask('supervisor', 'POST', 'supervisor', `/interactions/${it.id}/close`, { disposition: disposition(it) })))
+}
+
+/** What the next request to a provider or a model meets: `{ provider: 'META', callback_error: 131026 }`. */
+export const meets = (fault) => standIn('next', fault)
+/** So many delivery states go out, and the others wait; without a number, all go. */
+export const reports = (count) => standIn('callbacks', count === undefined ? {} : { reports: count })
+
+/** A customer of the demo's Meta account writes, or of its Kaleyra account, where an AI agent answers. */
+export async function customerWrites(customer, text, name, key = 'META1') {
+  const account = { META1: 'META&account=106540352242922', KALEY: `KALEYRA&account=${endpoints.secrets.KALEY.account_sid}` }[key]
+  await standIn(`messages?provider=${account}`, { from: customer, text, name })
 }
 
 /**
@@ -130,6 +154,8 @@ export async function story(title, play) {
   context.setDefaultTimeout(PATIENCE)
   const page = await context.newPage()
   const complaints = []
+  /** What makes things again as other stories expect them, however this one ends. */
+  const undoing = []
   // Without a session the first answer is 401, which browsers write down; the stand-in has no icon.
   const expected = [/session\/token/, /favicon/]
   page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`) })
@@ -173,7 +199,7 @@ export async function story(title, play) {
     return elsewhere
   }
   try {
-    await play({ browser, context, page, picture, accessible, button, logIn, worksElsewhere, expects: (words) => expected.push(words) })
+    await play({ browser, context, page, picture, accessible, button, logIn, worksElsewhere, expects: (words) => expected.push(words), after: (undo) => undoing.push(undo) })
     assert.deepEqual(unexpected(), [])
     console.log(`The story of ${title} holds.`)
   } catch (error) {
@@ -181,6 +207,7 @@ export async function story(title, play) {
     console.error(unexpected().join('\n'))
     throw error
   } finally {
+    for (const undo of undoing.reverse()) await undo()
     await browser.close()
   }
 }

@@ -219,7 +219,16 @@ const kinds: Kind[] = [
   },
   {
     name: 'dispositions', title: 'dispositions', one: 'disposition', add: 'dispositionAdd', intro: 'dispositionsIntro', reads: 'supervisor', writes: 'supervisor',
-    label: (doc) => named(doc).replaceAll('/', ' / '), columns: [], sections: [nameOnly('disposition', 'dispositionHelp')],
+    label: (doc) => named(doc).replaceAll('/', ' / '),
+    columns: [{ label: 'description', text: (doc) => String(doc.description ?? ''), wide: true }],
+    sections: [
+      {
+        name: 'disposition', title: 'disposition', fields: [
+          { path: 'name', label: 'name', help: 'dispositionHelp', as: 'text', required: true },
+          { path: 'description', label: 'description', help: 'dispositionDescriptionHelp', as: 'text' }
+        ]
+      }
+    ],
     ...calls(admin.listDispositions, admin.getDisposition, admin.createDisposition, admin.patchDisposition, admin.deleteDisposition)
   },
   {
@@ -296,7 +305,8 @@ const kinds: Kind[] = [
           { path: 'active', label: 'triggerActive', help: 'triggerActiveHelp', as: 'switch', default: true },
           { path: 'url', label: 'triggerUrl', help: 'triggerUrlHelp', as: 'text', required: true },
           { path: 'events', label: 'triggerEvents', as: 'own', input: EventsInput, shown: eventsShown, required: true },
-          { path: 'accounts', label: 'accounts', help: 'triggerAccountsHelp', as: 'many', of: 'accounts' }
+          { path: 'accounts', label: 'accounts', help: 'triggerAccountsHelp', as: 'many', of: 'accounts' },
+          { path: 'search.zone', label: 'timeZone', help: 'triggerZoneHelp', as: 'zone', default: 'UTC' }
         ]
       }
     ],
@@ -305,8 +315,8 @@ const kinds: Kind[] = [
   }
 ]
 
-function nameOnly(title: Key, help?: Key) {
-  return { name: 'name', title, fields: [{ path: 'name', label: 'name' as const, help, as: 'text' as const, required: true }] }
+function nameOnly(title: Key) {
+  return { name: 'name', title, fields: [{ path: 'name', label: 'name' as const, as: 'text' as const, required: true }] }
 }
 
 const short = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
