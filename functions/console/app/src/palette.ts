@@ -38,7 +38,7 @@ export function commands(desk: Desk, router: Router, open: { keys: () => void })
   const onDesk = views.some((view) => view.path === '/desk')
   if (onDesk) {
     for (const it of desk.mine.value) add(it.id, desk.nameOf(it), async () => { await router.push(`/desk/${it.id}`); await desk.openTab(it.id) }, key(it.account))
-    for (const it of desk.waiting.value) add(it.id, desk.nameOf(it), () => router.push(`/desk/${it.id}`), t('waits'))
+    for (const it of desk.waiting.value) add(it.id, desk.nameOf(it), () => router.push(`/desk/${it.id}`), t('waiting'))
     add('find', t('findCustomer'), () => findCustomer(desk, router, ''))
   }
   if (desk.me.whatsapp) {
