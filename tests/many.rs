@@ -20,6 +20,7 @@ use domain::row::{Filter, Listing, Position, Row, Span, State};
 use domain::search::{Document, Names, SearchInput};
 use domain::tag::Tag;
 use engine::ports::{Lists, PortError, Rows, RowsWanted};
+use futures_util::stream::{self, StreamExt};
 use search::{Found, ListQuery, SearchQuery, find, list};
 use store::Interactions;
 use ulid::Ulid;
@@ -201,14 +202,14 @@ async fn pages_and_searches_over_many_interactions_look_at_as_few_rows_as_they_s
     assert_eq!(matched, vips);
 
     eprintln!("a search comes to its end in {calls} calls");
-    let asked = |from: Timestamp| async move {
+    let asked = async |from: Timestamp| {
         let query = ListQuery { after: Some(Position::before_all(from)), ..of(Filter::default()) };
         desk.page(&query).await;
     };
     let (half, late) = desk.timed(many, asked).await;
     eprintln!("{many} interactions: a page of 50 is read in {half} ms, and in {late} ms in 95 of 100");
     let overseer = desk.overseer();
-    let asked = |from: Timestamp| async move {
+    let asked = async |from: Timestamp| {
         let (status, page) = overseer.get(&format!("/interactions?limit=50&to={from}")).await;
         assert_eq!(status, 200, "{page}");
     };
