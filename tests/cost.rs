@@ -32,9 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The messages each way of the short chat.
 const EACH_WAY: u64 = 5;
 
-/// How many customers write at the same time, and how many messages go each way,
-/// where batches and caches are counted.
-const TOGETHER: (u32, u32) = (10, 4);
+/// How many customers write at the same time, and how many messages go each way, where batches and caches are counted.
+/// As many messages as in the short chat, so that a message bears the same part of its conversation.
+const TOGETHER: (u32, u64) = (10, EACH_WAY);
 
 /// What a process that has just started reads of the configuration, and one that runs has cached: how many units of
 /// these kinds are left out of a step. A busy engine starts a second process of a function.
@@ -163,6 +163,10 @@ impl Counted {
             let reads: Vec<String> =
                 usage.half_reads_by_kind.iter().map(|(kind, halves)| format!("{kind} {:.1}", each(*halves) / 2.0)).collect();
             println!("{:<42} reads: {}", "", reads.join(", "));
+            let asked = usage.half_reads_by_function.iter();
+            let asked: Vec<String> =
+                asked.map(|((function, kind), halves)| format!("{function} {kind} {:.1}", each(*halves) / 2.0)).collect();
+            println!("{:<42} by function: {}", "", asked.join(", "));
             for (purpose, named) in Purpose::ALL {
                 let share = usage.share(purpose);
                 if share != Default::default() {
@@ -411,27 +415,29 @@ async fn together(counted: &mut Counted, line: &Account) {
     write("Good morning, where is my order?").await;
     let paths = counted.all_offered(customers.len()).await;
     let agent = counted.agent.clone();
-    let command = async |method: Method, path: &str, name: &str, body: &Value| {
-        let all = paths.iter().map(async |of| {
-            let key = format!("{name} {of}");
-            let reply = agent.call_with(method.clone(), &format!("{of}{path}"), &[("idempotency-key", &key)], Some(body)).await;
-            reply.unwrap().ok().unwrap()
-        });
-        futures_util::future::join_all(all).await;
+    let send = async |key: &str, method: Method, path: &str, body: &Value| {
+        let reply = agent.call_with(method, path, &[("idempotency-key", key)], Some(body)).await;
+        reply.unwrap().ok().unwrap();
     };
-    command(Method::POST, "/accept", "accept", &json!({})).await;
-    command(Method::PUT, "/tab", "tab", &json!({})).await;
+    // One person accepts, opens and closes one conversation after the other.
+    for path in &paths {
+        send(&format!("accept {path}"), Method::POST, &format!("{path}/accept"), &json!({})).await;
+        send(&format!("tab {path}"), Method::PUT, &format!("{path}/tab"), &json!({})).await;
+    }
     for number in 0..each_way {
         if number > 0 {
             write(&format!("It has the number 47{number} and was to come on Monday.")).await;
         }
-        let text = format!("Let me see. Part {number} of it left our house yesterday.");
-        command(Method::POST, "/messages", &format!("message {number}"), &json!({ "text": text })).await;
+        let text = json!({ "text": format!("Let me see. Part {number} of it left our house yesterday.") });
+        let answer = async |path: &String| send(&format!("{number} {path}"), Method::POST, &format!("{path}/messages"), &text).await;
+        futures_util::future::join_all(paths.iter().map(answer)).await;
     }
     counted.meter.quiet(QUIET).await;
-    command(Method::POST, "/close", "close", &json!({})).await;
+    for path in &paths {
+        send(&format!("close {path}"), Method::POST, &format!("{path}/close"), &json!({})).await;
+    }
     let conversations = u64::try_from(customers.len()).unwrap();
-    let messages = 2 * u64::from(each_way) * conversations;
+    let messages = 2 * each_way * conversations;
     // A webhook or a command each, three webhooks for what was sent, and three commands for each conversation.
     counted.requests = messages + 3 * messages / 2 + 3 * conversations;
     counted.step("a message of ten conversations at once", messages).await;
