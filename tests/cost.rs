@@ -415,27 +415,25 @@ async fn together(counted: &mut Counted, line: &Account) {
     write("Good morning, where is my order?").await;
     let paths = counted.all_offered(customers.len()).await;
     let agent = counted.agent.clone();
-    let send = async |key: &str, method: Method, path: &str, body: &Value| {
-        let reply = agent.call_with(method, path, &[("idempotency-key", key)], Some(body)).await;
-        reply.unwrap().ok().unwrap();
+    let command = async |method: Method, path: &str, name: &str, body: &Value| {
+        let all = paths.iter().map(async |of| {
+            let key = format!("{name} {of}");
+            let reply = agent.call_with(method.clone(), &format!("{of}{path}"), &[("idempotency-key", &key)], Some(body)).await;
+            reply.unwrap().ok().unwrap()
+        });
+        futures_util::future::join_all(all).await;
     };
-    // One person accepts, opens and closes one conversation after the other.
-    for path in &paths {
-        send(&format!("accept {path}"), Method::POST, &format!("{path}/accept"), &json!({})).await;
-        send(&format!("tab {path}"), Method::PUT, &format!("{path}/tab"), &json!({})).await;
-    }
+    command(Method::POST, "/accept", "accept", &json!({})).await;
+    command(Method::PUT, "/tab", "tab", &json!({})).await;
     for number in 0..each_way {
         if number > 0 {
             write(&format!("It has the number 47{number} and was to come on Monday.")).await;
         }
-        let text = json!({ "text": format!("Let me see. Part {number} of it left our house yesterday.") });
-        let answer = async |path: &String| send(&format!("{number} {path}"), Method::POST, &format!("{path}/messages"), &text).await;
-        futures_util::future::join_all(paths.iter().map(answer)).await;
+        let text = format!("Let me see. Part {number} of it left our house yesterday.");
+        command(Method::POST, "/messages", &format!("message {number}"), &json!({ "text": text })).await;
     }
     counted.meter.quiet(QUIET).await;
-    for path in &paths {
-        send(&format!("close {path}"), Method::POST, &format!("{path}/close"), &json!({})).await;
-    }
+    command(Method::POST, "/close", "close", &json!({})).await;
     let conversations = u64::try_from(customers.len()).unwrap();
     let messages = 2 * each_way * conversations;
     // A webhook or a command each, three webhooks for what was sent, and three commands for each conversation.
