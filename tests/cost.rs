@@ -32,9 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The messages each way of the short chat.
 const EACH_WAY: u64 = 5;
 
-/// How many customers write at the same time, and how many messages go each way,
-/// where batches and caches are counted.
-const TOGETHER: (u32, u32) = (10, 4);
+/// How many customers write at the same time, and how many messages go each way, where batches and caches are counted.
+/// As many messages as in the short chat, so that a message bears the same part of its conversation.
+const TOGETHER: (u32, u64) = (10, EACH_WAY);
 
 /// What a process that has just started reads of the configuration, and one that runs has cached: how many units of
 /// these kinds are left out of a step. A busy engine starts a second process of a function.
@@ -163,6 +163,10 @@ impl Counted {
             let reads: Vec<String> =
                 usage.half_reads_by_kind.iter().map(|(kind, halves)| format!("{kind} {:.1}", each(*halves) / 2.0)).collect();
             println!("{:<42} reads: {}", "", reads.join(", "));
+            let asked = usage.half_reads_by_function.iter();
+            let asked: Vec<String> =
+                asked.map(|((function, kind), halves)| format!("{function} {kind} {:.1}", each(*halves) / 2.0)).collect();
+            println!("{:<42} by function: {}", "", asked.join(", "));
             for (purpose, named) in Purpose::ALL {
                 let share = usage.share(purpose);
                 if share != Default::default() {
@@ -431,7 +435,7 @@ async fn together(counted: &mut Counted, line: &Account) {
     counted.meter.quiet(QUIET).await;
     command(Method::POST, "/close", "close", &json!({})).await;
     let conversations = u64::try_from(customers.len()).unwrap();
-    let messages = 2 * u64::from(each_way) * conversations;
+    let messages = 2 * each_way * conversations;
     // A webhook or a command each, three webhooks for what was sent, and three commands for each conversation.
     counted.requests = messages + 3 * messages / 2 + 3 * conversations;
     counted.step("a message of ten conversations at once", messages).await;

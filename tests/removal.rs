@@ -175,6 +175,12 @@ async fn after_a_deletion_no_canary_is_anywhere_and_nothing_comes_back() {
     desk.work().await;
     assert_eq!(desk.traces().await, Vec::<String>::new());
 
+    // Whoever remembers its place is told the same.
+    for (method, below, body) in [("PUT", "/tab", None), ("POST", "/messages", Some(json!({"text": "Hello?"})))] {
+        let (status, problem) = desk.anna().call(method, &format!("{path}{below}"), None, body).await;
+        assert_eq!((status, &problem["type"]), (410, &json!("/problems/deleted")), "{problem}");
+    }
+
     // A repeated webhook opens nothing, and stores nothing of what it says.
     desk.repeats(1, 101, &format!("my {CANARY}")).await;
     assert_eq!(desk.deployment.route_inbound().await, 0, "it is known as routed");

@@ -32,6 +32,9 @@ pub(crate) trait Records: Sync {
     /// Its thread, with the threads of the interactions that it absorbed, oldest first, and what its own messages tell
     /// of its history.
     fn thread(&self, interaction: &Interaction) -> impl Future<Output = Result<(Vec<Message>, Vec<HistoryEntry>), PortError>> + Send;
+    /// The thread as it is, or was a moment ago, for half the price.
+    fn thread_lately(&self, interaction: &Interaction)
+    -> impl Future<Output = Result<(Vec<Message>, Vec<HistoryEntry>), PortError>> + Send;
     /// Its history, oldest first, with what the messages `told`.
     fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
     /// Writes a search's document, and replaces an earlier one.
@@ -108,7 +111,10 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
 
     /// Returns also the interaction into which this one was merged.
     async fn archive_one(&self, key: &InteractionKey) -> Result<(Written, Option<InteractionKey>), ArchiveError> {
-        let Some(mut snapshot) = self.snapshot(key).await? else { return Ok((Written::Nothing, None)) };
+        // The thread may be read too early: what was written is compared with what is there afterwards.
+        let Some(interaction) = self.records.interaction(key).await? else { return Ok((Written::Nothing, None)) };
+        let (messages, told) = self.records.thread_lately(&interaction).await?;
+        let mut snapshot = Snapshot { interaction, messages, told };
         for _ in 0..ROUNDS {
             self.write(key, &snapshot).await?;
             let Some(latest) = self.snapshot(key).await? else {
@@ -261,6 +267,10 @@ mod tests {
             Ok(self.current().map(|(interaction, _)| interaction))
         }
 
+        async fn thread_lately(&self, interaction: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
+            self.thread(interaction).await
+        }
+
         async fn thread(&self, _: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
             let current = self.current();
             let mut states = self.0.lock().unwrap();
@@ -393,6 +403,10 @@ mod tests {
     impl Records for Vanishing {
         async fn interaction(&self, _: &InteractionKey) -> Result<Option<Interaction>, PortError> {
             Ok(self.0.lock().unwrap().take())
+        }
+
+        async fn thread_lately(&self, interaction: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
+            self.thread(interaction).await
         }
 
         async fn thread(&self, _: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {

@@ -53,6 +53,10 @@ impl Records for Table {
         self.0.told_thread(interaction).await
     }
 
+    async fn thread_lately(&self, interaction: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
+        self.0.told_thread_lately(interaction).await
+    }
+
     async fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
         self.0.history_beside(key, told).await
     }

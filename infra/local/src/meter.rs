@@ -61,6 +61,8 @@ pub struct Usage {
     pub shares: BTreeMap<Purpose, Share>,
     /// The write units of the message path by the function that wrote them.
     pub by_function: BTreeMap<String, u64>,
+    /// The halves of read units by the function that asks, and by the kind of item.
+    pub half_reads_by_function: BTreeMap<(String, String), u64>,
     /// The calls, in the order in which they ended.
     pub calls: Vec<Call>,
 }
@@ -138,6 +140,9 @@ impl AddAssign<&Usage> for Usage {
         }
         for (function, units) in &other.by_function {
             *self.by_function.entry(function.clone()).or_default() += units;
+        }
+        for (asked, halves) in &other.half_reads_by_function {
+            *self.half_reads_by_function.entry(asked.clone()).or_default() += halves;
         }
         self.calls.extend(other.calls.iter().cloned());
     }
@@ -259,6 +264,7 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
         ("DynamoDB", _) => {
             usage.half_reads = read(&operation, &asked, &said);
             usage.half_reads_by_kind.insert(kind_of_read(&asked), usage.half_reads);
+            usage.half_reads_by_function.insert((function.clone(), kind_of_read(&asked)), usage.half_reads);
             usage.shares.entry(Purpose::of_read(&function, &kind_of_read(&asked))).or_default().half_reads = usage.half_reads;
         }
         _ if operation.starts_with("SendMessage") => {

@@ -293,9 +293,22 @@ impl Interactions {
 
     /// The same, with what its own messages tell of its history.
     pub async fn told_thread(&self, interaction: &Interaction) -> PortResult<(Vec<Message>, Vec<HistoryEntry>)> {
+        self.read_thread(interaction, true).await
+    }
+
+    /// The same as it is, or was a moment ago, for half the price.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn told_thread_lately(&self, interaction: &Interaction) -> PortResult<(Vec<Message>, Vec<HistoryEntry>)> {
+        self.read_thread(interaction, false).await
+    }
+
+    async fn read_thread(&self, interaction: &Interaction, now: bool) -> PortResult<(Vec<Message>, Vec<HistoryEntry>)> {
         let (mut messages, mut told) = (Vec::new(), Vec::new());
         for source in sources(interaction) {
-            let items = self.table.all(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
+            let (pk, prefix) = (keys::conversation(&source.conversation), keys::messages(&source.interaction));
+            let items = if now { self.table.all(pk, &prefix).await? } else { self.table.all_lately(pk, &prefix).await? };
             if source.interaction == interaction.id {
                 told = told_by_all(&items)?;
             }

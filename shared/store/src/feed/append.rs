@@ -18,6 +18,10 @@ const FIRST_LOOK: i32 = 4;
 /// The next looks. A busy agent has about so many events in the time that is looked back on.
 const FURTHER_LOOK: i32 = 16;
 
+/// The further looks at most from the newest event down to those that are known: 64 events, as many as are kept of any
+/// feed. To look back through more may need fewer without what is known.
+const BRIDGED: usize = 4;
+
 /// The numbers that an append tries in a row. A number that is taken costs as much as a write, and a read, which tells
 /// of all that came since, a fifth of it.
 const TRIED: usize = 2;
@@ -135,7 +139,14 @@ async fn look_back<T: FeedTable>(
         known => {
             let known = known.filter(|known| known.is_part(now));
             let above = known.as_ref().and_then(Remembered::last).map_or(0, |(seq, _)| seq);
-            let newer = table.newest(None, above, FIRST_LOOK).await?;
+            let mut newer = table.newest(None, above, FIRST_LOOK).await?;
+            // What others appended since is read down to what is known, unless that is far.
+            for _ in 0..BRIDGED {
+                let Some(oldest) = newer.entries.last().filter(|_| known.is_some() && newer.older) else { break };
+                let further = table.newest(Some(oldest.seq), above, FURTHER_LOOK).await?;
+                newer.older = further.older && !further.entries.is_empty();
+                newer.entries.extend(further.entries);
+            }
             Remembered::read(newer, known, now)
         }
     };

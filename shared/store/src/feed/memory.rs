@@ -20,10 +20,18 @@ const PRESENT: SignedDuration = SignedDuration::from_secs(5);
 /// removed before it is read; events stay for days.
 const PART: SignedDuration = SignedDuration::from_hours(1);
 
-/// The most events that are known of a feed. A busy agent has fewer in the time that is looked back on.
+/// The events that are known of a feed, whatever their age.
 const EVENTS: usize = 64;
 
-/// The most feeds that a process knows: 1,000 with 64 events each take some 10 MB. Beyond it, it begins anew.
+/// How long more of them are known: an append looks back to 30 s before its effect's commit, which is a moment ago, or
+/// a minute if its job was tried again.
+const LOOKED_BACK_ON: SignedDuration = SignedDuration::from_secs(90);
+
+/// The most events that are known of a feed. An agent whose ten conversations all go on at once has 200 in 20 s.
+const MOST: usize = 512;
+
+/// The most feeds that a process knows: 1,000 with 64 events each take some 10 MB, and a busy one less than 100 KB.
+/// Beyond it, it begins anew.
 const FEEDS: usize = 1_000;
 
 /// The newest events of a feed, without a hole between them.
@@ -98,9 +106,11 @@ impl Remembered {
         self
     }
 
-    /// Keeps the newest events only.
+    /// Keeps the newest events only, and what the next appends look back on.
     pub(super) fn shortened(mut self) -> Self {
-        let long = self.entries.len().saturating_sub(EVENTS);
+        let newest = self.last().map_or(self.read_at, |(_, at)| at);
+        let present = self.newest_first().take_while(|entry| newest.duration_since(entry.at) < LOOKED_BACK_ON).count();
+        let long = self.entries.len().saturating_sub(present.clamp(EVENTS, MOST));
         self.older |= long > 0;
         drop(self.entries.drain(..long));
         self

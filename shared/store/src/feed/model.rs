@@ -69,6 +69,9 @@ struct Written {
     late: bool,
 }
 
+/// No call fails, and every write is answered.
+const NEVER: u64 = u64::MAX;
+
 /// The feed in memory.
 struct Fake {
     random: Random,
@@ -84,6 +87,8 @@ struct Fake {
     failing: Cell<(i64, i64)>,
     /// How many calls fail: one in so many.
     faults: u64,
+    /// How often it was read.
+    reads: Cell<usize>,
 }
 
 impl Fake {
@@ -145,6 +150,7 @@ struct Pusher {
 impl FeedTable for Pusher {
     async fn newest(&self, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest> {
         turn().await;
+        self.fake.reads.set(self.fake.reads.get() + 1);
         if self.fake.fails() { Err(failure()) } else { Ok(self.fake.newest(below, above, usize::try_from(limit).unwrap())) }
     }
 
@@ -158,7 +164,7 @@ impl FeedTable for Pusher {
         if self.fake.fails() {
             return Err(failure());
         }
-        if self.fake.random.one_in(20) {
+        if self.fake.faults != NEVER && self.fake.random.one_in(20) {
             return Ok(Put::Rival);
         }
         if let Some(other) = self.fake.taken(entry.seq) {
@@ -167,6 +173,7 @@ impl FeedTable for Pusher {
         self.fake.store(entry, entry.effect.as_deref().unwrap());
         // A write that is tried again meets itself; or nobody ever hears of it.
         match self.fake.random.below(20) {
+            _ if self.fake.faults == NEVER => Ok(Put::Done),
             0 => {
                 turn().await;
                 Ok(Put::Taken(self.fake.taken(entry.seq).unwrap()))
@@ -336,6 +343,7 @@ impl World {
             handed_out: Cell::default(),
             failing: Cell::new((0, 0)),
             faults: 40,
+            reads: Cell::default(),
         };
         let clock = |_| fake.random.one_of(&[-CLOCK, 0, CLOCK]);
         let clocks = (0..3).map(clock).collect();
@@ -612,4 +620,39 @@ fn after_a_roll_back_the_version_before_goes_on_behind_the_floor() {
 #[test]
 fn the_clocks_of_the_histories_differ_less_than_the_look_back_allows() {
     assert!(SignedDuration::from_millis(2 * CLOCK) < SignedDuration::from_secs(30));
+}
+
+/// An agent's ten conversations all go on at once: 300 events in 30 s. Two processes append to the feed in turn.
+#[test]
+fn a_crowded_feed_is_looked_back_on_once_by_each_process() {
+    let world = World::new(1, &[]);
+    let fake = Rc::new(Fake { faults: NEVER, ..Rc::into_inner(world.fake).unwrap() });
+    // Its first hour, in which the version before may append, is over.
+    fake.head.set(Some(Head { seq: 200_000, own: Some(200_000), shared_since: None }));
+    let at = |number: u64| BEGIN + i64::try_from(number).unwrap() * 100;
+    for number in 1..300 {
+        let effect = format!("earlier-{number}");
+        fake.store(&Entry { seq: 99_700 + number, at: time(at(number)), effect: Some(effect.clone()), late: false }, &effect);
+    }
+    let mut processes = [None, None];
+    let mut reads = Vec::new();
+    for number in 300..340 {
+        let known = &mut processes[usize::try_from(number / 8 % 2).unwrap()];
+        fake.now.set(at(number));
+        let (now, effect, before) = (time(fake.now.get()), format!("effect-{number}"), fake.reads.get());
+        let cause = CausedBy { effect: &effect, committed_at: Some(now) };
+        run(append(&Pusher { fake: Rc::clone(&fake) }, cause, known, now)).unwrap();
+        *known = known.take().map(Remembered::shortened);
+        reads.push(fake.reads.get() - before);
+    }
+    assert_eq!(reads.iter().filter(|reads| **reads > 5).count(), 2, "each process once: {reads:?}");
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
+        }
+    }
 }
