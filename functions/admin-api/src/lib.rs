@@ -174,7 +174,7 @@ mod tests {
             ("INTERACTIONS_TABLE", "interactions"),
             ("BUCKET", "bucket"),
             ("ASSIGN_QUEUE_URL", "http://127.0.0.1:1/assign"),
-            ("EVENTS_QUEUE_URL", "http://127.0.0.1:1/events"),
+            ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound"),
             ("SECRET_PREFIX", "x/account/"),
             ("TRANSLATION_KEY_PREFIX", "x/translation/"),
             ("AI_KEY_PREFIX", "x/ai/"),
