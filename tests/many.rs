@@ -5,8 +5,8 @@
 //! MANY=1000000 cargo test -p local --test api many_interactions -- --nocapture
 //! ```
 //!
-//! The engine's queries begin at their page's place (`infra/local/queries.py`), so a page takes as long at any number. A
-//! million interactions take 7 GB of memory.
+//! The engine's queries begin at their page's place (`infra/local/queries.py`), so a page takes as long at any number.
+//! A million interactions take 7 GB of memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

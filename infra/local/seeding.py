@@ -1,7 +1,7 @@
 """Lets tests fill a table with a million items, in minutes and a few gigabytes.
 
-`ImportTable` with `Rows` puts these items into a table that is there. They come from a test that made them as the store
-does, so nothing is checked, and no stream tells of them. What many items have alike is kept once.
+`ImportTable` with `Rows` puts these items into a table that is there. They come from a test that made them as the
+store does, so nothing is checked, and no stream tells of them. What many items have alike is kept once.
 """
 
 import gc

@@ -1,7 +1,7 @@
 //! What an upgrade fills: interactions of a version before the lists get the rows by which lists and searches find
-//! them, and then those that closed before the documents get the documents by which searches for a text leave them out.
-//! The sweep orders one job for each, which reads the table once. Until it is done, an interaction without a row joins
-//! the lists with its next change, and of one without a document the thread is read.
+//! them, and then those that closed before the documents get the documents by which searches for a text leave them
+//! out. The sweep orders one job for each, which reads the table once. Until it is done, an interaction without a row
+//! joins the lists with its next change, and of one without a document the thread is read.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,9 +40,9 @@ const FILLS: SignedDuration = SignedDuration::from_secs(10);
 /// 3,000 that a partition has, so that messages go on. 12 GB, a million interactions, then take half an hour.
 const BETWEEN_PARTS: Duration = Duration::from_millis(125);
 
-/// How many interactions are filled at once, with a rest after that: 100 a second, each for 3 to 6 write units with its
-/// rows in the indexes, or some 4 read units for its thread and 8 write units for its document, which has a partition
-/// of its own. That is half of the 1,000 writes that a partition has. A million takes three hours.
+/// How many interactions are filled at once, with a rest after that: 100 a second, each for 3 to 6 write units with
+/// its rows in the indexes, or some 4 read units for its thread and 8 write units for its document, which has a
+/// partition of its own. That is half of the 1,000 writes that a partition has. A million takes three hours.
 const AT_ONCE: usize = 10;
 
 /// The rest after these.
@@ -50,8 +50,8 @@ const BETWEEN_WRITES: Duration = Duration::from_millis(100);
 
 /// The table of interactions.
 pub(crate) trait Table: Sync {
-    /// A part of the table with the interactions in it that lack what the upgrade gives, from the beginning or from the
-    /// `next` of another part on.
+    /// A part of the table with the interactions in it that lack what the upgrade gives, from the beginning or from
+    /// the `next` of another part on.
     fn lacking(&self, of: Upgrade, after: Option<&str>) -> impl Future<Output = Result<ScannedInteractions, PortError>> + Send;
     /// Gives an interaction what it lacks, unless it has it by now or needs it no more.
     fn give(&self, of: Upgrade, interaction: &Interaction) -> impl Future<Output = Result<Given, PortError>> + Send;

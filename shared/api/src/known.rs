@@ -47,8 +47,8 @@ impl Operations {
         Self(Arc::new(all))
     }
 
-    /// Tells the request what its operation takes. Whether it has anything else is for [`takes_only_known`] to say, once
-    /// its caller is known: strangers get nothing but 401.
+    /// Tells the request what its operation takes. Whether it has anything else is for [`takes_only_known`] to say,
+    /// once its caller is known: strangers get nothing but 401.
     pub(crate) async fn tell(self, mut request: Request, next: Next) -> Response {
         // Whoever answers `GET` answers `HEAD`.
         let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };

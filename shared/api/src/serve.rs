@@ -38,9 +38,9 @@ fn path_of(public_url: &str) -> &str {
     host.find('/').map_or("", |at| &host[at..]).trim_end_matches('/')
 }
 
-/// `routes` under `prefix`, with and without `path`, that of the public address, before it. An API mapping of API Gateway
-/// routes a request without its part of the path, but hands on the whole path; a proxy that strips the part itself,
-/// and the API's own address, come without it.
+/// `routes` under `prefix`, with and without `path`, that of the public address, before it. An API mapping of API
+/// Gateway routes a request without its part of the path, but hands on the whole path; a proxy that strips the part
+/// itself, and the API's own address, come without it.
 fn at<A: Clone + Send + Sync + 'static>(prefix: &str, path: &str, routes: Router<A>) -> Router<A> {
     let router = Router::new().nest(prefix, routes.clone());
     if path.is_empty() { router } else { router.nest(&format!("{path}{prefix}"), routes) }
