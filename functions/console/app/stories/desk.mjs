@@ -126,7 +126,7 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await page.keyboard.press('Escape')
   await page.getByRole('dialog').waitFor({ state: 'detached' })
   await page.keyboard.press('Alt+KeyW')
-  await page.getByRole('dialog').getByRole('combobox').fill('late')
+  await page.getByRole('dialog').getByRole('combobox').fill('delivery')
   await page.getByRole('dialog').getByText('By a day or more').first().waitFor()
   await accessible('close')
   await page.keyboard.press('Enter')
