@@ -10,7 +10,7 @@ use crate::World;
 /// A quarter-hour is added up 75 s after its first fact. The rest is a busy machine.
 const ADDED_UP: Duration = Duration::from_secs(240);
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_happens_is_in_the_reports_within_two_minutes() {
     let world = World::start(41).await;
     let customer = world.customer("+393990000041");

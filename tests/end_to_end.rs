@@ -50,17 +50,6 @@ struct World {
     engine: &'static Engine,
 }
 
-// The engine looks at the queues and streams of all stacks each time that there is work for one of them. Those of
-// tests that have ended would slow down all others.
-impl Drop for World {
-    fn drop(&mut self) {
-        let deleted = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.stack.delete()));
-        if let Err(problem) = deleted {
-            println!("{problem:#}");
-        }
-    }
-}
-
 impl World {
     /// `number` distinguishes the deployments. The engine separates accounts, but not the processes of functions with
     /// the same name.

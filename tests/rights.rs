@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_socket_ends_with_its_agent_and_a_ticket_from_before_opens_none() {
     let world = World::start(31).await;
     let admin = world.admin();
@@ -20,7 +20,7 @@ async fn a_socket_ends_with_its_agent_and_a_ticket_from_before_opens_none() {
     assert_eq!(agent.call(Method::GET, "/events", None).await.unwrap().status, 403);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_an_agent_got_of_an_account_is_withheld_once_the_agent_is_taken_off_it() {
     let world = World::start(32).await;
     let customer = world.customer("+393990000032");

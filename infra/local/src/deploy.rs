@@ -181,15 +181,6 @@ impl Stack {
         if failed { bail!("{function} failed: {said}") } else { Ok(()) }
     }
 
-    /// Deletes the stack, and does not wait for it. What the template retains stays.
-    ///
-    /// # Errors
-    /// The engine refuses it, or didn't answer.
-    pub async fn delete(&self) -> Result<()> {
-        let asked = self.api.cloudformation("DeleteStack", &pairs(&[("StackName", &self.name)])).await?;
-        asked.map(drop).map_err(|Refusal(reason)| anyhow::anyhow!("the stack can't be deleted: {reason}"))
-    }
-
     /// An output of the template.
     ///
     /// # Errors
