@@ -272,8 +272,10 @@ if (measures('webhook') && existsSync(new URL('../../../.local/endpoints.json', 
     await customersWrite([{ from, name, text: 'Hello' }])
     const shown = await (await page.waitForFunction(() => window.shown)).jsonValue()
     if (n >= 0) times.push(shown - before)
+    // The one before is still shown until this one is.
+    const earlier = page.url()
     await page.locator('.offer').filter({ hasText: name }).getByRole('button', { name: 'Accept' }).click()
-    await page.waitForURL(/\/desk\/int_/)
+    await page.waitForURL((url) => /\/desk\/int_/.test(url.href) && url.href !== earlier)
     await closes(page.url().split('/').at(-1))
     await page.getByText(/^Closed/).first().waitFor()
   }
