@@ -13,7 +13,7 @@ use std::sync::{Mutex, OnceLock};
 
 use local::cli;
 use local::demo::{self, Story};
-use local::deploy::{Deployment, Stack};
+use local::deploy::Deployment;
 use local::engine::Engine;
 use local::standin::StandIn;
 use tokio::runtime::Runtime;
@@ -36,7 +36,6 @@ struct Up {
     /// Keeps the stand-in alive between the tests.
     _runtime: Runtime,
     _standin: StandIn,
-    _stack: Stack,
     engine: Engine,
     endpoints: PathBuf,
 }
@@ -45,7 +44,7 @@ impl Up {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
         build_console::build(&local::workspace(), |step| println!("{step}")).unwrap();
-        let (standin, stack, engine, endpoints) = runtime.block_on(async {
+        let (standin, engine, endpoints) = runtime.block_on(async {
             let engine = Engine::start_with_policies(&local::private_folder(), "engine-console", None).await.unwrap();
             let standin = StandIn::start_with(demo::CALLBACK_DELAY).await.unwrap();
             let deployment = Deployment::new(&engine, cli::ACCOUNT, Path::new(env!("CARGO_BIN_EXE_local")));
@@ -55,9 +54,9 @@ impl Up {
             cli::converse(&mut story, &demo, &standin).await.unwrap();
             let endpoints = local::private_folder().join("endpoints-console.json");
             std::fs::write(&endpoints, cli::endpoints(&engine, &stack, &standin, &demo).unwrap().to_string()).unwrap();
-            (standin, stack, engine, endpoints)
+            (standin, engine, endpoints)
         });
-        Self { _runtime: runtime, _standin: standin, _stack: stack, engine, endpoints }
+        Self { _runtime: runtime, _standin: standin, engine, endpoints }
     }
 }
 

@@ -161,7 +161,7 @@ impl Counted {
                 kinds.join(", ")
             );
             let reads: Vec<String> =
-                usage.half_reads_by_kind.iter().map(|(kind, halves)| format!("{kind} {:.1}", each(*halves) / 2.0)).collect();
+                usage.half_reads_by_kind().into_iter().map(|(kind, halves)| format!("{kind} {:.1}", each(halves) / 2.0)).collect();
             println!("{:<42} reads: {}", "", reads.join(", "));
             let asked = usage.half_reads_by_function.iter();
             let asked: Vec<String> =
@@ -201,7 +201,8 @@ fn within(step: &Step, alone: Limit, whole: Limit) {
     let own = usage.share(Purpose::Messages);
     let sums = usage.by_kind.get("ROLL").copied().unwrap_or_default();
     let used = [(own.writes, own.reads(), own.sends), (usage.writes - sums, usage.reads(), usage.sends)];
-    let cold: u64 = COLD.0.iter().filter_map(|kind| usage.half_reads_by_kind.get(*kind)).sum();
+    let by_kind = usage.half_reads_by_kind();
+    let cold: u64 = COLD.0.iter().filter_map(|kind| by_kind.get(kind)).sum();
     let cold = (cold as f64 / 2.0).min(COLD.1);
     for ((writes, reads, sends), (limit, most_reads, most_sends), what) in
         [(used[0], alone, "on the message path"), (used[1], whole, "in all")]

@@ -163,16 +163,10 @@ mod tests {
         let to = &kinds.iter().find(|kind| kind["properties"]["step"]["enum"] == json!(["goto"])).unwrap()["properties"]["to"];
         assert!(!allows(to, &json!({}), &description) && !allows(to, &json!(true), &description));
     }
+
     #[tokio::test]
     async fn a_parameter_that_no_operation_has_is_refused_by_name() {
-        let named = [
-            ("AWS_REGION", "eu-south-1"),
-            ("AWS_ACCESS_KEY_ID", "x"),
-            ("AWS_SECRET_ACCESS_KEY", "x"),
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
-            ("CONFIG_TABLE", "config"),
-            ("INTERACTIONS_TABLE", "interactions"),
-            ("BUCKET", "bucket"),
+        let env = api::testing::nowhere(&[
             ("ASSIGN_QUEUE_URL", "http://127.0.0.1:1/assign"),
             ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound"),
             ("SECRET_PREFIX", "x/account/"),
@@ -180,12 +174,8 @@ mod tests {
             ("AI_KEY_PREFIX", "x/ai/"),
             ("VIDEO_KEY_PREFIX", "x/video/"),
             ("WEBSOCKET_ENDPOINT", "http://127.0.0.1:1/sockets"),
-            ("JWT_ISSUER", "https://issuer.test"),
-            ("JWT_AUDIENCE", "app"),
-            ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
-            ("PUBLIC_URL", "https://api.test"),
-        ];
-        let app = App::from_env(&Env::from_pairs(named)).unwrap();
+        ]);
+        let app = App::from_env(&env).unwrap();
         let app = App { access: api::testing::open_access(), ..app };
         api::testing::refuses_unknown(&router(app), "/admin", &openapi()).await;
     }

@@ -40,8 +40,8 @@ use courier::{Courier, Outside};
 /// How often the service tries to switch a trigger off while somebody else changes it.
 const ATTEMPTS: u32 = 5;
 
-/// The service, as the audit trail names it.
-const SERVICE: &str = "service";
+/// The group in which what this function owes to itself keeps its order.
+const GROUP: &str = "service";
 
 /// The other systems, the queues, and the one thing that this function writes to the configuration.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Outside for World {
     }
 
     async fn notify(&self, job: PushJob) -> Result<(), PortError> {
-        let options = SendOptions::fifo(SERVICE, job.id.clone());
+        let options = SendOptions::fifo(GROUP, job.id.clone());
         self.push.send(&job, options).await.map_err(|error| failed("notify", error))
     }
 
@@ -95,13 +95,12 @@ impl Outside for World {
 
 /// What the audit trail tells of a trigger that the service switched off.
 fn entry(after: &Trigger, version: u64, disabled: &Disabled) -> Entry {
-    let by = By { who: SERVICE.to_owned(), role: None };
     let subject = Subject { kind: Trigger::KIND, id: after.id.as_str(), versions: (Some(version), Some(version + 1)) };
     let changes = vec![
         Change { before: Some(true.into()), after: Some(false.into()), ..Change::at("active") },
         Change { after: serde_json::to_value(disabled).ok(), ..Change::at("disabled") },
     ];
-    Entry::new(cloud::ids::ulid(), by, Action::Changed, subject, changes)
+    Entry::new(cloud::ids::ulid(), By::service(), Action::Changed, subject, changes)
 }
 
 fn label(outcome: TriedOutcome) -> &'static str {
@@ -195,7 +194,7 @@ mod tests {
         let disabled = Disabled { at: Timestamp::UNIX_EPOCH, why: WhyDisabled::Gone };
         let entry = entry(&fixtures::trigger(), 7, &disabled);
         let told = serde_json::to_value(&entry).unwrap();
-        assert_eq!((&told["who"], told.get("role"), &told["version"]), (&SERVICE.into(), None, &8.into()));
+        assert_eq!((&told["who"], told.get("role"), &told["version"]), (&"service".into(), None, &8.into()));
         assert_eq!(told["changes"][1]["after"]["why"], "gone");
         assert!(!told.to_string().contains("whsec_"), "{told}");
     }

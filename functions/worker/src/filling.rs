@@ -23,9 +23,6 @@ use crate::steps::{Jobs, Then, Unit, WorkError};
 /// Who orders, as jobs tell it.
 pub(crate) const UPGRADE: &str = "upgrade";
 
-/// Who orders, as the audit trail names the service itself.
-const SERVICE: &str = "service";
-
 /// The job begins so long after the first sweep that knows of it. CloudFormation replaces the functions one by one,
 /// which takes minutes, and one of the version before could still write interactions without rows or documents.
 const BEGINS_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -189,10 +186,9 @@ impl<J: Jobs, P: Progress, W: World> Filling<J, P, W> {
 
     /// The entry of the audit trail. The service itself is its author.
     fn entry(&self, job: &Job, of: Upgrade) -> Entry {
-        let by = By { who: SERVICE.to_owned(), role: None };
         let subject = Subject { kind: "job", id: job.id.as_str(), versions: (None, Some(job.version)) };
         let fills = Change { after: Some(of.name().into()), ..Change::at("fills") };
-        Entry::new(self.world.ulid(), by, Action::Created, subject, vec![fills])
+        Entry::new(self.world.ulid(), By::service(), Action::Created, subject, vec![fills])
     }
 }
 
@@ -450,7 +446,7 @@ mod tests {
         assert_eq!((fakes.kinds(), jobs()[1].counts.done), (Upgrade::ALL.to_vec(), 320));
         let audit = fakes.audit.lock().unwrap().clone();
         let told: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.action, entry.of.as_str())).collect();
-        assert_eq!(told, [0, 1].map(|place| (SERVICE, Action::Created, audit[place].of.as_str())));
+        assert_eq!(told, [0, 1].map(|place| ("service", Action::Created, audit[place].of.as_str())));
         assert!(audit.iter().zip(jobs()).all(|(entry, job)| entry.of == job.id.as_str()), "one entry a job");
         let filling = fakes.filling();
         assert!(!filling.order().await.unwrap());

@@ -53,15 +53,14 @@ pub struct Usage {
     pub others: u64,
     /// The write units by what they were for: the beginning of the item's keys.
     pub by_kind: BTreeMap<String, u64>,
-    /// The halves of read units in the same way. `~` marks reads that need not be consistent.
-    pub half_reads_by_kind: BTreeMap<String, u64>,
     /// The largest item of each kind that was written, in bytes.
     pub largest: BTreeMap<String, usize>,
     /// What each purpose has of all this.
     pub shares: BTreeMap<Purpose, Share>,
     /// The write units of the message path by the function that wrote them.
     pub by_function: BTreeMap<String, u64>,
-    /// The halves of read units by the function that asks, and by the kind of item.
+    /// The halves of read units by the function that asks, and by the kind of item. `~` marks reads that need not be
+    /// consistent.
     pub half_reads_by_function: BTreeMap<(String, String), u64>,
     /// The calls, in the order in which they ended.
     pub calls: Vec<Call>,
@@ -105,6 +104,15 @@ impl Usage {
         halves(self.half_reads)
     }
 
+    /// The halves of read units by the kind of item, whoever asks.
+    pub fn half_reads_by_kind(&self) -> BTreeMap<&str, u64> {
+        let mut all = BTreeMap::new();
+        for ((_, kind), halves) in &self.half_reads_by_function {
+            *all.entry(kind.as_str()).or_default() += halves;
+        }
+        all
+    }
+
     /// What a purpose has of it.
     pub fn share(&self, purpose: Purpose) -> Share {
         self.shares.get(&purpose).copied().unwrap_or_default()
@@ -127,9 +135,6 @@ impl AddAssign<&Usage> for Usage {
         self.others += other.others;
         for (kind, units) in &other.by_kind {
             *self.by_kind.entry(kind.clone()).or_default() += units;
-        }
-        for (kind, halves) in &other.half_reads_by_kind {
-            *self.half_reads_by_kind.entry(kind.clone()).or_default() += halves;
         }
         for (kind, size) in &other.largest {
             let known = self.largest.entry(kind.clone()).or_default();
@@ -263,7 +268,6 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
         }
         ("DynamoDB", _) => {
             usage.half_reads = read(&operation, &asked, &said);
-            usage.half_reads_by_kind.insert(kind_of_read(&asked), usage.half_reads);
             usage.half_reads_by_function.insert((function.clone(), kind_of_read(&asked)), usage.half_reads);
             usage.shares.entry(Purpose::of_read(&function, &kind_of_read(&asked))).or_default().half_reads = usage.half_reads;
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use cloud::auth::{AuthError, Claims, RoleSource};
+use cloud::config::Env;
 use domain::agent::Role;
 use http::{Method, Request, StatusCode};
 use jiff::Timestamp;
@@ -216,6 +217,25 @@ pub async fn is_guarded(router: &Router, prefix: &str, server: &str, description
     let (status, headers, problem) = ask(router, &Method::DELETE, &format!("{prefix}/openapi.json"), None).await;
     assert_eq!((status.as_u16(), &problem["type"]), (405, &json!("/problems/method-not-allowed")));
     assert_eq!(headers["allow"], "GET,HEAD");
+}
+
+/// The environment of an API that can reach neither AWS nor the issuer, and `more` of its own: for requests that are
+/// refused before anything is read.
+pub fn nowhere(more: &[(&str, &str)]) -> Env {
+    let all = [
+        ("AWS_REGION", "eu-south-1"),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("CONFIG_TABLE", "config"),
+        ("INTERACTIONS_TABLE", "interactions"),
+        ("BUCKET", "bucket"),
+        ("JWT_ISSUER", "https://issuer.test"),
+        ("JWT_AUDIENCE", "app"),
+        ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
+        ("PUBLIC_URL", "https://api.test"),
+    ];
+    Env::from_pairs(all.into_iter().chain(more.iter().copied()))
 }
 
 /// Takes every token for an owner's.

@@ -21,6 +21,13 @@ pub struct By {
     pub role: Option<Role>,
 }
 
+impl By {
+    /// The service itself.
+    pub fn service() -> Self {
+        Self { who: "service".to_owned(), role: None }
+    }
+}
+
 /// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditAction))]

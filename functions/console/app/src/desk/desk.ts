@@ -1,6 +1,6 @@
 /** The desk: the store, bound to the screen, and what an agent does with it. */
 import { clear, del, entries, get, set, update } from 'idb-keyval'
-import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
+import { computed, reactive, ref, shallowReactive, shallowRef, watch } from 'vue'
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
@@ -84,12 +84,9 @@ export function makeDesk(given: api.Me) {
   const lostSince = ref<number>()
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
-  const unheld = shallowRef<api.Interaction[]>([])
-  /** Those who wait: as the last look at the accounts found them, without those that ring here or were taken since. */
-  const waiting = computed(() => unheld.value.filter((it) => {
-    const known = store.interactions.get(it.id)
-    return !store.offers.has(it.id) && !(known?.agent && known.version > it.version)
-  }))
+  const waiting = shallowRef<api.Interaction[]>([])
+  // One that rings stands among the offers, and may be taken before the next look.
+  watch(() => store.offers.size, () => (waiting.value = waiting.value.filter((it) => !store.offers.has(it.id))))
   /** How many wait in the agent's own queues, and since when. */
   const queues = shallowRef<Awaited<ReturnType<typeof api.ofQueues>>['queues']>([])
   const names = shallowReactive(new Map<string, string>())
@@ -306,7 +303,9 @@ export function makeDesk(given: api.Me) {
     try {
       if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
       const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
-      unheld.value = pages.flatMap((page) => page.items).filter((it) => !it.agent).sort((a, b) => a.opened_at.localeCompare(b.opened_at))
+      // Those that ring here stand among the offers.
+      const found = pages.flatMap((page) => page.items).filter((it) => !it.agent && !store.offers.has(it.id))
+      waiting.value = found.sort((a, b) => a.opened_at.localeCompare(b.opened_at))
     } catch {
       // The list that is there stays; the bar tells of a lost connection.
     }
