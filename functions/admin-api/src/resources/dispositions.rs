@@ -122,6 +122,7 @@ shells! {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use ulid::Ulid;
 
     use super::*;
     use crate::input::testing::names;
@@ -137,7 +138,9 @@ mod tests {
     #[test]
     fn a_description_is_one_line_and_may_be_left_out() {
         let described = |description: Value| Disposition::parse(json!({"name": "Late", "description": description}), None);
-        assert_eq!(described(json!(" By a day or more ")).unwrap().description.as_deref(), Some("By a day or more"));
+        let mut input = described(json!(" By a day or more ")).unwrap();
+        let made = Disposition::make(DispositionId::from_ulid(Ulid(1)), &mut input, None).unwrap();
+        assert_eq!(made.description.as_deref(), Some("By a day or more"));
         assert_eq!(described(json!(null)).unwrap().description, None);
         for bad in [json!(""), json!("a\nb"), json!("x".repeat(DESCRIPTION + 1)), json!(7)] {
             assert_eq!(names(described(bad)), ["description"]);
