@@ -73,6 +73,8 @@ pub async fn answered(story: &mut Story, demo: &Demo, standin: &StandIn) -> Resu
     story.step("The history says why: the model failed.", escalated(anna, &path, "failed")).await?;
     story.step("Anna accepts.", anna.api.post(&format!("{path}/accept"), &json!({}))).await?;
     story.step("Anna closes the conversation.", close(anna, &path)).await?;
+    // Whoever prepares the model's next fault would have this question meet it.
+    story.step("It is summed up too.", summed_up(anna, &path)).await?;
     annas.close().await
 }
 
