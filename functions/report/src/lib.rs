@@ -6,7 +6,7 @@
 //! | on `report`: what an agent is up to | a line of the agent's timeline |
 //! | on `rollup.fifo`: a quarter-hour of an account | its tallies are replaced by those that follow from its facts |
 //! | the same again, late, or in another order | the same |
-//! | a version that is no longer in the history, since the interaction was deleted | nothing |
+//! | a version or a message that was deleted | nothing is kept, but its quarter-hour is added up: a try that died may have kept it |
 //! | a failing table or queue | the job comes again after 1 s and more |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 
@@ -74,11 +74,12 @@ impl Consumer for Counter<'_> {
 
     async fn consume(&self, job: ReportJob, _: Delivery) -> Result<(), Failure> {
         let Function { interactions, derived, quarters, .. } = self.0;
-        let next = reports::carry_out(interactions, derived, &job).await.map_err(failed)?;
-        let Some(job) = next else { return Ok(()) };
-        // After the facts were kept: a job that is dropped for an earlier one of the same minute finds them counted.
-        let options = SendOptions::fifo(job.group(), job.dedup(cloud::time::now()));
-        quarters.send(&job, options).await.map_err(failed)
+        for job in reports::carry_out(interactions, derived, &job).await.map_err(failed)? {
+            // After the facts were kept: a job that is dropped for an earlier one of the same minute finds them counted.
+            let options = SendOptions::fifo(job.group(), job.dedup(cloud::time::now()));
+            quarters.send(&job, options).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

@@ -181,7 +181,7 @@ impl Owner {
                 Errand::unordered(id, Job::Trigger(Box::new(job)))
             }
             (Effect::Report, Self::Interaction(interaction)) => {
-                Errand::unordered(id, Job::Report(ReportJob::Count { interaction: interaction.key(), version }))
+                Errand::unordered(id, Job::Report(ReportJob::Count { interaction: interaction.key(), version, at: committed_at }))
             }
             (Effect::Report, Self::Message { key, .. }) => Errand::unordered(id, Job::Report(ReportJob::Price { message: key.clone() })),
             (Effect::Push { to, notice }, Self::Interaction(interaction)) => {

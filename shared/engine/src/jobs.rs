@@ -302,6 +302,10 @@ pub enum ReportJob {
         interaction: InteractionKey,
         /// The version.
         version: u64,
+        /// When the stream got it, right after the commit; `None` for a record that was made by hand, and from the
+        /// version before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
     /// Keep at what price a message reached its customer.
     Price {

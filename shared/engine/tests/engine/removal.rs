@@ -7,12 +7,12 @@ use domain::interaction::Status;
 use domain::message::{Delivery, DeliveryState, Message, Origin};
 use domain::queue::Strategy;
 use engine::errands::Errand;
-use engine::jobs::Wakeup;
+use engine::jobs::{ReportJob, RollupJob, Wakeup};
 use engine::ports::World as _;
-use engine::{EngineError, Sent};
+use engine::{EngineError, Sent, reports};
 use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Removal, Removed, Running, Sim, run, start};
+use crate::driver::{Command, Job, Outcome, Removal, Removed, Running, Sim, run, start, surely};
 
 /// Starts a job and leaves it after so many calls; `None` if it took no more.
 fn begun(sim: &Sim, job: &Job, calls: usize) -> Option<Running> {
@@ -188,4 +188,30 @@ fn the_next_report_ends_the_way_to_a_deleted_message_whose_sender_died_at_any_ca
         calls += 1;
     }
     assert!(calls > 4 && left > 0, "{calls} {left}");
+}
+
+#[test]
+fn what_was_kept_for_reports_is_added_up_though_its_process_died_and_the_interaction_is_deleted_before_the_repetition() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
+    let interaction = sim.writes(1);
+    sim.accept(&agents[0], &interaction).unwrap();
+    let message = sim.answers(&agents[0], &interaction).unwrap();
+    let (_, sent) = sim.memory.messages().into_iter().find(|(key, _)| key.message == message).unwrap();
+    let account = sim.interaction(&interaction).account;
+    let report = sim.report_on(&account, &sent.provider_id.unwrap(), DeliveryState::Delivered);
+    sim.memory.receive(&report);
+    sim.jobs.push_back(Job::route(&report));
+    sim.settle();
+    sim.close(&agents[0], &interaction).unwrap();
+    let jobs = std::mem::take(&mut sim.to_count);
+    let carried_out = |job| surely(|| reports::carry_out(&sim.memory, &sim.memory, job));
+    // Each process dies before it has sent the job that adds up.
+    let kept: Vec<Vec<RollupJob>> = jobs.iter().map(carried_out).collect();
+    let kept_by_a_message = |(job, add): (&ReportJob, &Vec<RollupJob>)| matches!(job, ReportJob::Price { .. }) && !add.is_empty();
+    assert!(jobs.iter().zip(&kept).any(kept_by_a_message), "{jobs:?}");
+    assert!(sim.memory.delete(&interaction));
+    for (job, kept) in jobs.iter().zip(kept) {
+        let again = carried_out(job);
+        assert!(kept.iter().all(|add| again.contains(add)), "{job:?} leaves {kept:?} to nobody");
+    }
 }

@@ -237,13 +237,13 @@ enum Counting {
 }
 
 /// Such a job under way.
-type Adding = Pin<Box<dyn Future<Output = Result<Option<RollupJob>, PortError>>>>;
+type Adding = Pin<Box<dyn Future<Output = Result<Vec<RollupJob>, PortError>>>>;
 
 fn counting(memory: Memory, job: Counting) -> Adding {
     Box::pin(async move {
         match job {
             Counting::Count(job) => reports::carry_out(&memory, &memory, &job).await,
-            Counting::Add(RollupJob { account, quarter }) => reports::roll_up(&memory, &account, quarter).await.map(|()| None),
+            Counting::Add(RollupJob { account, quarter }) => reports::roll_up(&memory, &account, quarter).await.map(|()| Vec::new()),
         }
     })
 }
@@ -979,8 +979,7 @@ impl Story {
             } else if let Poll::Ready(done) = running[place].1.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 let (job, _) = running.swap_remove(place);
                 match done {
-                    Ok(Some(add)) => self.adds_up(add),
-                    Ok(None) => {}
+                    Ok(add) => add.into_iter().for_each(|add| self.adds_up(add)),
                     Err(_) => self.comes_again(job),
                 }
             }
