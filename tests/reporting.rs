@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::report::{Counted, Dimension, Measure, Metric, Quarter, ServiceLevel, Tally, facts, rollup};
-use engine::jobs::RollupJob;
+use engine::jobs::{ReportJob, RollupJob};
 use engine::ports::Reports;
 use engine::reports;
 use futures_util::{StreamExt, stream};
@@ -23,7 +23,8 @@ impl Desk {
         let key = self.deployment.engine.locate(&path.rsplit('/').next().unwrap().parse().unwrap()).await.unwrap();
         let version = store.interaction(&key).await.unwrap().unwrap().version;
         for version in (1..=version).rev().chain(1..=version) {
-            reports::count(store, &derived, &key, version).await.unwrap();
+            let job = ReportJob::Count { interaction: key.clone(), version, at: None };
+            reports::carry_out(store, &derived, &job).await.unwrap();
         }
         let counted = facts(&store.history(&key).await.unwrap());
         for facts in counted.values() {

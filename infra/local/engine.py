@@ -140,10 +140,6 @@ def enforce_policies():
 if os.environ.get("AUTH") == "true":
     enforce_policies()
 
-# The poller rests for 50 ms after a wake that found nothing, and the thread below wakes it ten times a second: half of
-# all messages would meet that rest, at each hop.
-lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
-
 # One-time schedules must fire within a second. The engine's own sweep runs every 10 s.
 scheduler._SCHEDULE_TICK_INTERVAL = 0.25
 threading.Thread(target=wake_event_sources, daemon=True).start()
