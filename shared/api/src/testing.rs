@@ -29,6 +29,51 @@ use crate::caller::Gate;
 use crate::documents::Documents;
 use crate::openapi::SECURITY_SCHEME;
 
+/// The tests that each API has, in the module that has its `App`, `router` and `openapi`. `$name` is its prefix and the
+/// name of its description, `$environment` what its environment has beside that of all. Makes the helper `app` too.
+#[macro_export]
+macro_rules! every_api {
+    ($name:literal, $environment:expr) => {
+        /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
+        /// neither.
+        fn app() -> App {
+            App::from_env(&$crate::testing::nowhere($environment)).unwrap()
+        }
+
+        #[test]
+        fn the_document_lists_every_route() {
+            insta::assert_snapshot!($crate::testing::listing(&openapi()));
+        }
+
+        #[test]
+        fn the_document_is_sound() {
+            $crate::testing::is_sound(&openapi());
+        }
+
+        #[test]
+        fn the_committed_document_is_the_one_that_is_served() {
+            $crate::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/", $name, ".json"));
+        }
+
+        #[test]
+        fn every_schema_says_what_it_holds() {
+            $crate::testing::is_typed(&openapi());
+        }
+
+        #[tokio::test]
+        async fn every_route_except_the_document_requires_a_token() {
+            let api = router(Arc::new(app()));
+            $crate::testing::is_guarded(&api, concat!("/", $name), concat!("https://api.test/", $name), &openapi()).await;
+        }
+
+        #[tokio::test]
+        async fn a_parameter_that_no_operation_has_is_refused_by_name() {
+            let app = App { access: $crate::testing::open_access(), ..app() };
+            $crate::testing::refuses_unknown(&router(Arc::new(app)), concat!("/", $name), &openapi()).await;
+        }
+    };
+}
+
 /// An operation of a description.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {

@@ -109,44 +109,5 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 mod tests {
     use super::*;
 
-    /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
-    /// neither.
-    fn app() -> App {
-        App::from_env(&api::testing::nowhere(&[("WEBSOCKET_URL", "wss://ws.test/live")])).unwrap()
-    }
-
-    fn api() -> Router {
-        router(Arc::new(app()))
-    }
-
-    #[test]
-    fn the_document_lists_every_route() {
-        insta::assert_snapshot!(api::testing::listing(&openapi()));
-    }
-
-    #[test]
-    fn the_document_is_sound() {
-        api::testing::is_sound(&openapi());
-    }
-
-    #[test]
-    fn the_committed_document_is_the_one_that_is_served() {
-        api::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/agent.json"));
-    }
-
-    #[test]
-    fn every_schema_says_what_it_holds() {
-        api::testing::is_typed(&openapi());
-    }
-
-    #[tokio::test]
-    async fn every_route_except_the_document_requires_a_token() {
-        api::testing::is_guarded(&api(), "/agent", "https://api.test/agent", &openapi()).await;
-    }
-
-    #[tokio::test]
-    async fn a_parameter_that_no_operation_has_is_refused_by_name() {
-        let app = App { access: api::testing::open_access(), ..app() };
-        api::testing::refuses_unknown(&router(Arc::new(app)), "/agent", &openapi()).await;
-    }
+    api::every_api!("agent", &[("WEBSOCKET_URL", "wss://ws.test/live")]);
 }

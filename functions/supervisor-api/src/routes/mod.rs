@@ -91,44 +91,5 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 mod tests {
     use super::*;
 
-    /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
-    /// neither.
-    fn app() -> App {
-        App::from_env(&api::testing::nowhere(&[("DERIVED_TABLE", "derived"), ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs")])).unwrap()
-    }
-
-    fn api() -> Router {
-        router(Arc::new(app()))
-    }
-
-    #[test]
-    fn the_document_lists_every_route() {
-        insta::assert_snapshot!(api::testing::listing(&openapi()));
-    }
-
-    #[test]
-    fn the_document_is_sound() {
-        api::testing::is_sound(&openapi());
-    }
-
-    #[test]
-    fn the_committed_document_is_the_one_that_is_served() {
-        api::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/supervisor.json"));
-    }
-
-    #[test]
-    fn every_schema_says_what_it_holds() {
-        api::testing::is_typed(&openapi());
-    }
-
-    #[tokio::test]
-    async fn every_route_except_the_document_requires_a_token() {
-        api::testing::is_guarded(&api(), "/supervisor", "https://api.test/supervisor", &openapi()).await;
-    }
-
-    #[tokio::test]
-    async fn a_parameter_that_no_operation_has_is_refused_by_name() {
-        let app = App { access: api::testing::open_access(), ..app() };
-        api::testing::refuses_unknown(&router(Arc::new(app)), "/supervisor", &openapi()).await;
-    }
+    api::every_api!("supervisor", &[("DERIVED_TABLE", "derived"), ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs")]);
 }
