@@ -339,7 +339,8 @@ export function makeDesk(given: api.Me) {
         store.applyInteraction(await run(key), asked)
         return true
       } catch (error) {
-        if (error instanceof Problem && error.mayPass && tries < 2) {
+        // What an AI agent's service refuses it would refuse again, and each call is paid for.
+        if (error instanceof Problem && error.mayPass && !error.kind.startsWith('ai-') && tries < 2) {
           await new Promise((resolve) => setTimeout(resolve, 1000))
           continue
         }
