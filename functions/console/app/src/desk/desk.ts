@@ -567,6 +567,7 @@ export function makeDesk(given: api.Me) {
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
+    addEventListener('offline', () => feed.lose())
     document.addEventListener('visibilitychange', () => {
       soundOffers()
       if (document.hidden) return
