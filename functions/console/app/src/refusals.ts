@@ -13,9 +13,9 @@ const CODES: Record<Code, Key> = {
 const PLAIN: Code[] = ['required', 'too-long', 'too-many', 'out-of-range', 'not-unique', 'unknown-field', 'read-only']
 /** Fields, by their last name, of which more can be said. */
 const FIELDS: Record<string, Key> = {
-  'key not-unique': 'refusedKeyTaken', 'key wrong-format': 'refusedKey', 'phone wrong-format': 'refusedPhone', 'email wrong-format': 'refusedEmail', 'subject required': 'refusedSubject', 'email required': 'refusedSubject',
+  'key not-unique': 'refusedKeyTaken', 'key wrong-format': 'refusedKey', 'phone wrong-format': 'refusedPhone', 'phone required': 'refusedNoAddress', 'email wrong-format': 'refusedEmail', 'subject required': 'refusedSubject', 'email required': 'refusedSubject',
   'lists required': 'refusedNoList', 'label not-unique': 'refusedLabel', 'then wrong-format': 'refusedJump', 'else wrong-format': 'refusedJump', 'to wrong-format': 'refusedJump', 'name not-unique': 'refusedNameTaken',
-  'subject not-unique': 'refusedAgentTaken', 'email not-unique': 'refusedAgentTaken', 'topic not-unique': 'refusedTopicTaken', 'tag not-unique': 'refusedNameTaken', 'url wrong-format': 'refusedUrl', 'url not-allowed': 'refusedUrl',
+  'subject not-unique': 'refusedAgentTaken', 'email not-unique': 'refusedAgentTaken', 'topic not-unique': 'refusedTopicTaken', 'tag not-unique': 'refusedNameTaken', 'q wrong-format': 'refusedSearch', 'url wrong-format': 'refusedUrl', 'url not-allowed': 'refusedUrl',
   'base_url wrong-format': 'refusedUrl', 'base_url not-allowed': 'refusedUrl', 'domain wrong-format': 'refusedDomain', 'time_zone wrong-format': 'refusedZone', 'zone wrong-format': 'refusedZone', 'language wrong-format': 'refusedLanguage'
 }
 

@@ -416,6 +416,22 @@ describe('the feed', () => {
     expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
   })
 
+  it('is lost once the browser says that there is no network, and comes back with it', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    it_.failing = true
+    it_.feed.lose()
+    it_.feed.lose()
+    expect(it_.states.at(-1)).toBe(0)
+    server.step(4, 1)
+    it_.failing = false
+    it_.feed.wake()
+    await it_.settle()
+    it_.open()
+    await it_.settle()
+    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
+  })
+
   it('reads everything anew when the missed events are gone', async () => {
     const server = new Server()
     const it_ = await connected(server)

@@ -29,7 +29,7 @@ it('leaves the API’s own words to those who read English, and to nobody else',
   expect(codes.length).toBeGreaterThan(10)
   for (const code of codes) expect(said({ code, max: 7 })).not.toMatch(/English|undefined/)
   // A code that a later version adds.
-  expect(said({ code: 'brand-new' })).toBe('Questo valore è rifiutato.')
+  expect(said({ code: 'brand-new' })).toBe('Questo valore non è ammesso.')
   await choose('en')
 })
 

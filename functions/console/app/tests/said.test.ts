@@ -5,6 +5,7 @@ import { alertNamed } from '../src/alerts'
 import { reasonOf } from '../src/configure/kinds/imported'
 import { kindOf } from '../src/desk/words'
 import { choose } from '../src/i18n'
+import { saidOf } from '../src/problems'
 import { refusal, type Refusal } from '../src/refusals'
 import { problemOf } from '../src/supervise/failures'
 
@@ -48,6 +49,14 @@ describe('in Italian', () => {
       expect([text, problemOf(filled)]).not.toEqual([text, filled])
     }
     expect([problemOf('columns.email: the file has no column "Mail".'), problemOf('Something else.')]).toEqual(['Il file non ha la colonna “Mail”.', 'Something else.'])
+  })
+  it('each kind of problem is told', () => {
+    const files = ['functions/assist-api/src/error.rs', 'functions/agent-api/src/problem.rs', 'functions/supervisor-api/src/error.rs', 'functions/admin-api/src/error.rs', 'shared/desk/src/error.rs']
+    const kinds = files.flatMap((file) => all(source(file).split('#[cfg(test)]')[0]!, /"([a-z]+(?:-[a-z]+)+)",\s*"[A-Z]/g))
+    expect(kinds.length).toBeGreaterThan(60)
+    // What only Configure is told has its words there.
+    const configure = source('functions/console/app/src/configure/kit/caller.ts')
+    expect(kinds.filter((kind) => !saidOf(kind) && !configure.includes(`'${kind}': '`))).toEqual([])
   })
   it('each alert is named', () => {
     const [, list] = /const ALERTS[^=]+= \[([^\]]+)\]/.exec(source('shared/providers/src/meta/webhook.rs'))!

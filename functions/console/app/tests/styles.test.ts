@@ -40,3 +40,13 @@ it('gives the desk no class that only another view has styles for', () => {
   const desk = components.filter((path) => !VIEWS.some(({ has }) => has.test(path)))
   expect(desk.flatMap((path) => [...classesOf(path)].filter((name) => others.has(name) && !own.has(name)).map((name) => `${path}: ${name}`))).toEqual([])
 })
+
+it('lets what scrolls hold all of its content', () => {
+  // Else a hidden heading far down in it, which has a place of its own, makes the whole page longer: two scrollbars.
+  const rules = ['style.css', ...VIEWS.map(({ css }) => css)].flatMap((css) => [...read(css).replace(/\/\*.*?\*\//gs, '').matchAll(/([^{}]+)\{([^{}]*)\}/g)])
+  const with_ = (style: RegExp) => rules.filter(([, , styles]) => style.test(styles!)).flatMap(([, selectors]) => selectors!.split(',').map((it) => it.trim().split(/[\s>+~]+/).at(-1)!))
+  const placed = new Set(with_(/position: (relative|absolute|fixed|sticky)/))
+  const scrolls = with_(/overflow(-[xy])?: auto/)
+  expect(scrolls.length).toBeGreaterThan(10)
+  expect(scrolls.filter((it) => !placed.has(it) && it !== 'dialog')).toEqual([])
+})

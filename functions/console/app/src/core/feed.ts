@@ -52,6 +52,8 @@ export class Feed {
   private generation = 0
   private failures = 0
   private lostSince: number | undefined
+  /** Tells the present line that it is lost. */
+  private lost: (() => void) | undefined
   private closeHole: (() => void) | undefined
   private retry: (() => void) | undefined
   private timers: (() => void)[] = []
@@ -83,6 +85,11 @@ export class Feed {
     this.connect()
   }
 
+  /** The browser says that there is no network. The socket may not notice for minutes. */
+  lose() {
+    this.lost?.()
+  }
+
   private drop() {
     this.generation += 1
     for (const cancel of this.timers.splice(0)) cancel()
@@ -105,6 +112,7 @@ export class Feed {
       // Half of it by chance, so that not everybody comes back at once.
       this.retry = this.ports.timer(() => this.connect(), pause / 2 + (pause / 2) * this.ports.random())
     }
+    this.lost = lost
     let open = false
     const opened = () => {
       if (!current() || !this.line || open) return

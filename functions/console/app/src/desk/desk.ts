@@ -339,7 +339,8 @@ export function makeDesk(given: api.Me) {
         store.applyInteraction(await run(key), asked)
         return true
       } catch (error) {
-        if (error instanceof Problem && error.mayPass && tries < 2) {
+        // What an AI agent's service refuses it would refuse again, and each call is paid for.
+        if (error instanceof Problem && error.mayPass && !error.kind.startsWith('ai-') && tries < 2) {
           await new Promise((resolve) => setTimeout(resolve, 1000))
           continue
         }
@@ -566,6 +567,7 @@ export function makeDesk(given: api.Me) {
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
+    addEventListener('offline', () => feed.lose())
     document.addEventListener('visibilitychange', () => {
       soundOffers()
       if (document.hidden) return

@@ -5,6 +5,14 @@ export function phoneOf(typed: string): string | undefined {
   return /^\+[1-9]\d{6,14}$/.test(bare) ? bare : undefined
 }
 
+/** What finds a contact: a whole address does so at once; the index of names follows within seconds. */
+export function contactQuery(typed: string) {
+  // A user id begins with a country's letters: `IT.1349…`.
+  if (/^[A-Za-z]{2}\./.test(typed)) return { user_id: typed }
+  const phone = phoneOf(typed)
+  return phone ? { phone } : { q: typed }
+}
+
 /** What the search of contacts is asked for; undefined: it wants two letters, or three digits. */
 export function queryOf(typed: string): string | undefined {
   const phone = phoneOf(typed)

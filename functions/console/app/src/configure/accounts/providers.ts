@@ -1,6 +1,6 @@
 /** The provider types as people know them, their fields, and what to do in each provider's own console. */
 import type { FieldView } from '../../api/admin'
-import type { Key } from '../../i18n'
+import { current, t, type Key } from '../../i18n'
 import type { Field } from '../kit/fields'
 
 interface Words {
@@ -90,6 +90,13 @@ export const PROVIDERS: ProviderWords[] = [
 ]
 export const providerOf = (type: unknown) => PROVIDERS.find((provider) => provider.type === type)
 
+/** How a value looks, in the person's language. */
+function shapeShown(shape: string | null | undefined): string | undefined {
+  const [, most] = /^1 to (\d+) letters, digits, - or _$/.exec(shape ?? '') ?? []
+  if (most) return t('shapeId', { most })
+  return current() === 'en' ? (shape ?? undefined) : undefined
+}
+
 /**
  * The form's fields of a provider type. Those that the API knows and this file doesn't have the API's own words, so that
  * a new field is there at once.
@@ -103,7 +110,7 @@ export function fieldsOf(type: string, known: FieldView[], made: boolean): Field
       label: own?.label ?? ('provider' as const),
       words: own ? undefined : field.description,
       help: own?.help,
-      helpWords: own?.help ? undefined : (field.shape ?? undefined),
+      helpWords: own?.help ? undefined : shapeShown(field.shape),
       // A stored secret stays unless another one is typed.
       required: field.required && (!field.secret || !made)
     }
