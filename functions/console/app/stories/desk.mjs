@@ -13,7 +13,7 @@ import { ask, configured, customerWrites, endpoints, known, meets, nothingOpen, 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
 
-await story('the desk', async ({ browser, page, accessible, button, logIn, after }) => {
+await story('the desk', async ({ browser, context, page, accessible, button, logIn, after }) => {
   await configured('/dispositions', { name: 'Complaint/Delivery/Late', description: 'By a day or more' })
   await configured('/dispositions', { name: 'Sold/Online' })
   await configured('/tags', { tag: 'refund' })
@@ -21,7 +21,6 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await configured('/pauses', { name: 'Lunch' })
   await nothingOpen()
   await page.goto(`${endpoints.console}/desk`)
-  await accessible('login')
   // Another language is another file, which its people load.
   const italian = await browser.newPage({ locale: 'it-IT' })
   await italian.goto(`${endpoints.console}/login`)
@@ -37,10 +36,32 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   const start = button('Start work')
   if (await start.isVisible()) await start.click()
   await button('Presence: Ready').waitFor()
-  await accessible('empty')
+  await accessible('empty', '/desk')
   await page.getByRole('button', { name: /notification/i }).click()
   await accessible('notifications')
   await page.keyboard.press('Escape')
+
+  // A window in which nothing happens asks for what waits, every ten seconds, and for nothing else; unseen, for nothing.
+  const idle = await context.newPage()
+  await idle.clock.install()
+  await idle.goto(`${endpoints.console}/desk`)
+  await idle.getByRole('button', { name: 'Presence: Ready', exact: true }).waitFor()
+  await idle.waitForLoadState('networkidle')
+  const asked = []
+  idle.on('request', (request) => asked.push(new URL(request.url())))
+  await idle.clock.runFor(60_000)
+  const { accounts, queues } = await ask('agents.anna', 'GET', 'api', '/me')
+  const waits = ({ pathname, searchParams }) => /\/agent\/queues$/.test(pathname) || searchParams.get('waiting') === 'true'
+  assert.deepEqual(asked.filter((it) => !waits(it)).map(String), [])
+  assert.equal(asked.length, 6 * (accounts.filter((it) => it.member).length + (queues.length ? 1 : 0)))
+  await idle.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { get: () => true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  })
+  asked.length = 0
+  await idle.clock.runFor(600_000)
+  assert.deepEqual(asked.map(String), [])
+  await idle.close()
 
   const text = `<img src=x onerror=alert(1)> Where is my parcel? ${Date.now()}`
   const name = `Zoë <b>${customer.slice(-5)}</b>`
@@ -96,7 +117,7 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await thread.getByText(answer).waitFor()
   assert.equal(await field.inputValue(), 'Not sent yet')
   await field.fill('')
-  await accessible('conversation')
+  await accessible('conversation', '/desk/:id')
 
   // Canned answers, by "/" and the keyboard.
   await field.fill('/opening')

@@ -9,7 +9,7 @@
  * 10 the policy never violated · "Hostile names", and what each story listens for
  */
 import assert from 'node:assert/strict'
-import { administers, ask, closes, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
+import { administers, ask, closes, countsTones, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -22,12 +22,7 @@ async function sentTo(phone) {
 
 await story('windows', async ({ context, page, accessible, button, logIn, expects, after }) => {
   expects(/ERR_FAILED/)
-  // Each window counts its tones.
-  await context.addInitScript(() => {
-    window.tones = 0
-    const make = AudioContext.prototype.createOscillator
-    AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this) }
-  })
+  await countsTones(context)
   await nothingOpen()
   await page.goto(`${endpoints.console}/desk`)
   await logIn('anna')

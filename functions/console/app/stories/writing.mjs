@@ -126,4 +126,9 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.waitFor({ state: 'detached' })
   await thread.getByText('Template recontact_1: Zoë').waitFor()
   await closes(opened())
+
+  // All conversations of her accounts, those that are over too.
+  await page.getByRole('link', { name: 'Conversations', exact: true }).click()
+  await page.getByRole('row').filter({ hasText: name }).first().waitFor()
+  await accessible('conversations', '/conversations')
 })
