@@ -13,7 +13,7 @@ import { ask, configured, customerWrites, endpoints, known, meets, nothingOpen, 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
 
-await story('the desk', async ({ browser, context, page, accessible, button, logIn, after }) => {
+await story('the desk', async ({ browser, page, accessible, button, logIn, after }) => {
   await configured('/dispositions', { name: 'Complaint/Delivery/Late', description: 'By a day or more' })
   await configured('/dispositions', { name: 'Sold/Online' })
   await configured('/tags', { tag: 'refund' })
@@ -42,26 +42,31 @@ await story('the desk', async ({ browser, context, page, accessible, button, log
   await page.keyboard.press('Escape')
 
   // A window in which nothing happens asks for what waits, every ten seconds, and for nothing else; unseen, for nothing.
-  const idle = await context.newPage()
-  await idle.clock.install()
+  const elsewhere = await browser.newContext({ locale: 'en-GB' })
+  await elsewhere.clock.install()
+  const idle = await elsewhere.newPage()
   await idle.goto(`${endpoints.console}/desk`)
+  await idle.getByRole('button', { name: 'Log in', exact: true }).click()
+  await idle.getByRole('button', { name: /^anna/ }).click()
   await idle.getByRole('button', { name: 'Presence: Ready', exact: true }).waitFor()
   await idle.waitForLoadState('networkidle')
-  const asked = []
-  idle.on('request', (request) => asked.push(new URL(request.url())))
+  await idle.clock.pauseAt(Date.now() + 1000)
+  await idle.waitForLoadState('networkidle')
+  const requests = []
+  idle.on('request', (request) => requests.push(new URL(request.url())))
   await idle.clock.runFor(60_000)
   const { accounts, queues } = await ask('agents.anna', 'GET', 'api', '/me')
   const waits = ({ pathname, searchParams }) => /\/agent\/queues$/.test(pathname) || searchParams.get('waiting') === 'true'
-  assert.deepEqual(asked.filter((it) => !waits(it)).map(String), [])
-  assert.equal(asked.length, 6 * (accounts.filter((it) => it.member).length + (queues.length ? 1 : 0)))
+  assert.deepEqual(requests.filter((it) => !waits(it)).map(String), [])
+  assert.equal(requests.length, 6 * (accounts.filter((it) => it.member).length + (queues.length ? 1 : 0)))
   await idle.evaluate(() => {
     Object.defineProperty(document, 'hidden', { get: () => true })
     document.dispatchEvent(new Event('visibilitychange'))
   })
-  asked.length = 0
+  requests.length = 0
   await idle.clock.runFor(600_000)
-  assert.deepEqual(asked.map(String), [])
-  await idle.close()
+  assert.deepEqual(requests.map(String), [])
+  await elsewhere.close()
 
   const text = `<img src=x onerror=alert(1)> Where is my parcel? ${Date.now()}`
   const name = `Zoë <b>${customer.slice(-5)}</b>`

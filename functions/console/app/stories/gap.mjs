@@ -171,7 +171,7 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   await thread.getByText('Good to know').waitFor()
 
   // Where one reads stays, whatever happens elsewhere or below; and it is found again after another tab.
-  await page.setViewportSize({ width: 900, height: 500 })
+  await page.setViewportSize({ width: 780, height: 500 })
   const place = () => thread.evaluate((it) => Math.round(it.scrollTop))
   await thread.press('Home')
   await page.waitForFunction(() => document.querySelector('[role=log]').scrollTop === 0)
@@ -186,12 +186,14 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   assert.equal(await page.evaluate(() => window.tones), tones + 1, 'a tone for what is out of view')
   const line = () => thread.evaluate((it) => [...it.querySelectorAll('.bubble')].find((bubble) => bubble.getBoundingClientRect().top >= it.getBoundingClientRect().top).innerText)
   const before = await line()
-  // Tabs that have no room are in a menu.
-  await button('All 3 tabs').click()
+  // Tabs that have no room are in a menu, too.
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
   await accessible('tabs')
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
   await page.getByRole('menuitemradio', { name: new RegExp(second.name) }).click()
   await thread.getByText('And mine?').waitFor()
-  await button('All 3 tabs').click()
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
   await page.getByRole('menuitemradio', { name: new RegExp(first.name) }).click()
   await page.waitForURL(`**/desk/${ids.get(first)}`)
   await page.waitForFunction(() => document.querySelector('[role=log]').scrollTop > 0)

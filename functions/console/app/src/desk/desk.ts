@@ -109,8 +109,8 @@ export function makeDesk(given: api.Me) {
   const finding = ref<string>()
   /** When this agent wrote last in a conversation, here or on another screen. */
   const answeredAt = new Map<string, number>()
-  /** Where somebody read on in a thread: the first row that was seen. */
-  const places = new Map<string, string>()
+  /** Where somebody read on in a thread: the first row that was seen, and how much of it was above the screen. */
+  const places = new Map<string, { row: string; above: number }>()
   const ring = new Ring(() => preferences)
   const notices = new Notices(systemScreen(() => preferences.desktop, () => goTo(open.value)))
   // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the

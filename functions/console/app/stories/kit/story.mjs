@@ -193,11 +193,12 @@ export async function story(title, play) {
     }
     await page.emulateMedia({ colorScheme: 'light' })
     if (!shots) return
+    const usual = page.viewportSize()
     for (const [width, height] of [[1024, 768], [390, 844]]) {
       await page.setViewportSize({ width, height })
       await picture(`${name}-${width}`)
     }
-    await page.setViewportSize({ width: 1440, height: 900 })
+    await page.setViewportSize(usual)
   }
   const button = (name, options = {}) => page.getByRole('button', { name, exact: true, ...options })
   /** Logs in as one of the demo's people, from the page that is open. */
