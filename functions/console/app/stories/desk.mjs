@@ -8,7 +8,7 @@
  *   canned, reply, file · each under its name (reaction and template are in writing.mjs)
  */
 import assert from 'node:assert/strict'
-import { ask, configured, customerWrites, endpoints, known, meets, nothingOpen, reports, story } from './kit/story.mjs'
+import { ask, configured, customerWrites, endpoints, goes, known, meets, nothingOpen, reports, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
@@ -41,7 +41,8 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await accessible('notifications')
   await page.keyboard.press('Escape')
 
-  // A window in which nothing happens asks for what waits, every ten seconds, and for nothing else; unseen, for nothing.
+  // A window in which nothing happens asks for what waits, every ten seconds, and for nothing else. Elsewhere than on
+  // the desk, and unseen, it asks for nothing.
   const elsewhere = await browser.newContext({ locale: 'en-GB' })
   await elsewhere.clock.install()
   const idle = await elsewhere.newPage()
@@ -59,6 +60,12 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   const waits = ({ pathname, searchParams }) => /\/agent\/queues$/.test(pathname) || searchParams.get('waiting') === 'true'
   assert.deepEqual(requests.filter((it) => !waits(it)).map(String), [])
   assert.equal(requests.length, 6 * (accounts.filter((it) => it.member).length + (queues.length ? 1 : 0)))
+  await goes(idle, '/preferences')
+  requests.length = 0
+  await idle.clock.runFor(60_000)
+  assert.deepEqual(requests.map(String), [])
+  await goes(idle, '/desk')
+  await idle.clock.runFor(1000)
   await idle.evaluate(() => {
     Object.defineProperty(document, 'hidden', { get: () => true })
     document.dispatchEvent(new Event('visibilitychange'))

@@ -4,7 +4,7 @@
  * part of 10: axe without findings, every screen.
  */
 import assert from 'node:assert/strict'
-import { administers, configured, endpoints, story } from './kit/story.mjs'
+import { administers, configured, endpoints, goes, story } from './kit/story.mjs'
 import { SCREENS } from './kit/screens.mjs'
 
 /** What is there after a click only. */
@@ -27,8 +27,7 @@ await story('the other screens', async ({ page, accessible, button, logIn }) => 
   await page.locator('main').first().waitFor()
   for (const screen of SCREENS) {
     const path = screen.includes(':id') ? screen.replace(':id', await first(screen.split('/')[2])) : screen
-    // As a link does it: loading the application anew takes a second.
-    await page.evaluate((to) => document.querySelector('#app').__vue_app__.config.globalProperties.$router.push(to), path)
+    await goes(page, path)
     await page.locator('main h2').first().waitFor()
     await page.waitForFunction(() => !document.querySelector('main :is(.skeleton, [aria-busy=true])'))
     for (const name of MORE[screen] ?? []) await button(name).click()
