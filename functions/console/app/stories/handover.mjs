@@ -90,9 +90,8 @@ await story('handing over', async ({ browser, context, page, accessible, button,
   await ask('agents.ben', 'POST', 'api', `/interactions/${id}/messages`, { text: 'I look into it' })
   const heard = await page.evaluate(() => window.tones)
   await ask('agents.ben', 'POST', 'api', `/interactions/${id}/transfer`, { agent: (await ask('agents.anna', 'GET', 'api', '/me')).id })
-  await offer(page, customer.name).waitFor()
-  await page.waitForFunction((heard) => window.tones > heard, heard)
   await offer(page, customer.name).getByRole('button', { name: 'Accept' }).click()
+  assert.ok((await page.evaluate(() => window.tones)) > heard, 'what comes back rings, too')
   await row(page, customer.name).waitFor()
   // All of it is there, what Ben wrote too, without a reload.
   for (const text of ['Where is my parcel?', 'I look into it']) await thread.getByText(text).waitFor()

@@ -136,17 +136,21 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
   assert.ok(!(await page.title()).includes('taken'))
 
   // A picture that comes late moves nothing: its place was kept.
-  const held = []
-  await page.route('**/*', (route) => (route.request().resourceType() === 'image' ? held.push(route) : route.fallback()))
+  let [held, letGo] = [0]
+  const later = new Promise((resolve) => (letGo = resolve))
+  await page.route('**/*', async (route) => {
+    if (route.request().resourceType() === 'image') await ((held += 1), later)
+    return route.continue()
+  })
   await customersWrite([{ ...customer, file: { name: 'parcel.png', type: 'image/png', bytes: await page.screenshot({ clip: { x: 0, y: 0, width: 300, height: 800 } }) } }])
   const picture = thread.locator('.media').last()
   await picture.locator('img').waitFor({ state: 'attached' })
-  while (held.length === 0) await page.waitForTimeout(50)
+  while (held === 0) await page.waitForTimeout(50)
   const place = await picture.boundingBox()
-  await page.unroute('**/*')
-  for (const it of held) await it.continue()
+  letGo()
   await page.waitForFunction(() => [...document.querySelectorAll('[role=log] .media img')].at(-1)?.naturalWidth === 300)
   assert.deepEqual(await picture.boundingBox(), place)
+  await page.unroute('**/*')
   await closes(id)
   await second.close()
 
