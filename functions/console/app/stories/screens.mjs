@@ -1,6 +1,6 @@
 /**
- * The screens on which no other story has anything to do, looked at by axe in light and dark against `cargo local`, as the
- * owner. `node stories/screens.mjs`; see kit/story.mjs and kit/screens.mjs. Of the ten stories of the console, a
+ * The screens on which no other story has anything to do, looked at by axe in light and dark against `cargo local`, as
+ * the owner. `node stories/screens.mjs`; see kit/story.mjs and kit/screens.mjs. Of the ten stories of the console, a
  * part of 10: axe without findings, every screen.
  */
 import assert from 'node:assert/strict'

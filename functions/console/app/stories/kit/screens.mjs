@@ -1,6 +1,6 @@
 /**
- * The screens that the other stories don't check: the story `screens` visits them. `tests/screens.test.ts` fails when an
- * address of the console is neither here nor in an `accessible(…)` of a story. `:id` is the first one that there is.
+ * The screens that the other stories don't check: the story `screens` visits them. `tests/screens.test.ts` fails when
+ * an address of the console is neither here nor in an `accessible(…)` of a story. `:id` is the first that there is.
  */
 export const SCREENS = [
   '/preferences',
