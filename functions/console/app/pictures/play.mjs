@@ -63,7 +63,7 @@ await story('the pictures', async ({ browser, page, button, logIn, expects }) =>
   await page.getByRole('dialog').getByRole('combobox').fill('sold')
   await page.keyboard.press('Enter')
   await page.getByText('Closed: Sold/Online').waitFor()
-  await button('Close the tab').click()
+  await page.getByRole('button', { name: /^Close the tab of/ }).click()
 
   await customerWrites(amelie, 'Bonjour, je voudrais changer mon adresse.', 'Amélie Laurent')
   await offer('Amélie Laurent').getByRole('button', { name: 'Reject' }).click()

@@ -4,19 +4,13 @@ import App from './App.vue'
 import { use } from './i18n'
 import { applyPreferences } from './ui/preferences'
 import { applyTheme } from './ui/theme'
-import Login from './Login.vue'
-import { PAGES, VIEWS } from './views'
+import { ROUTES } from './routes'
 import './style.css'
 
 const router = createRouter({
   // The page says where the console is.
   history: createWebHistory(new URL(document.baseURI).pathname),
-  routes: [
-    { path: '/login', component: Login },
-    ...VIEWS.map((view) => view.route),
-    ...PAGES,
-    { path: '/:rest(.*)*', redirect: '/desk' }
-  ]
+  routes: ROUTES
 })
 
 applyTheme()

@@ -20,7 +20,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await open('queues')
   await logIn('admin')
   await page.getByText('A queue is a group of agents').waitFor()
-  await accessible('configure-empty')
+  await accessible('configure-empty', '/configure/queues')
   await page.unroute('**/admin/queues?*')
   await page.getByRole('link', { name: 'New queue' }).click()
   await page.getByRole('heading', { name: 'New queue' }).waitFor()
@@ -73,7 +73,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   assert.match(page.url(), /queues/)
   await button('Undo changes').click()
   await button('Undo changes').waitFor({ state: 'detached' })
-  await accessible('configure-queue')
+  await accessible('configure-queue', '/configure/queues/:id')
 
   // The list: search, the address that keeps it, deletion.
   await page.getByRole('link', { name: 'Queues' }).first().click()
@@ -107,7 +107,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await page.getByRole('checkbox', { name: 'Sat' }).check()
   await page.getByLabel('Add to: Holidays').fill('2026-12-25')
   await button('Add').click()
-  await accessible('configure-interval')
+  await accessible('configure-interval', '/configure/intervals/:id')
   await button('Create').click()
   await page.getByRole('heading', { name: `Office hours ${run}` }).waitFor()
   const [range] = (await administers('GET', `/intervals/${page.url().split('/').at(-1)}`)).ranges
@@ -140,7 +140,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await open('audit')
   await page.getByRole('combobox', { name: 'Kind' }).selectOption('queue')
   await page.getByText(/deleted/).first().waitFor()
-  await accessible('configure-audit')
+  await accessible('configure-audit', '/configure/audit')
 
   // An AI agent is tried: what a customer would get, when it hands over and why, what is to be mended where it fails.
   await open('ai-agents')
@@ -157,7 +157,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await answer.waitFor()
   await tried.getByText(/^What it knew/).waitFor()
   assert.ok(await answer.evaluate((it) => it.getBoundingClientRect().bottom <= innerHeight), 'the answer is in view')
-  await accessible('ai-tried')
+  await accessible('ai-tried', '/configure/ai-agents/:id')
   await tries('I want to talk to a person')
   await tried.getByText('It hands over: the model decided so.').waitFor()
   await tries('An operator, please')
@@ -171,7 +171,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   // Without a connection the last rows stay, with their age; then they are read by themselves.
   await page.getByRole('link', { name: 'Agents', exact: true }).click()
   await page.getByRole('link', { name: 'Anna' }).waitFor()
-  await accessible('configure-agents')
+  await accessible('configure-agents', '/configure/agents')
   await page.getByRole('link', { name: 'Tags' }).click()
   await page.getByRole('heading', { name: 'Tags' }).waitFor()
   await context.setOffline(true)

@@ -150,7 +150,7 @@ await story('connecting numbers', async ({ page, accessible, button, logIn, expe
   await goOn()
   await page.getByText('This must be filled in.').waitFor()
   await page.getByRole('combobox', { name: 'Account' }).selectOption({ label: 'Demo META (META1)' })
-  await accessible('connect-further')
+  await accessible('connect-further', '/configure/accounts/new')
   await goOn()
   await page.getByRole('combobox', { name: 'Numbers of the provider account' }).selectOption(secrets.META1.phone)
   await page.getByLabel('Name').fill(`Further ${key}`)

@@ -8,7 +8,7 @@
  *   canned, reply, file · each under its name (reaction and template are in writing.mjs)
  */
 import assert from 'node:assert/strict'
-import { ask, configured, customerWrites, endpoints, known, meets, nothingOpen, reports, story } from './kit/story.mjs'
+import { ask, configured, customerWrites, endpoints, goes, known, meets, nothingOpen, reports, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
@@ -21,7 +21,6 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await configured('/pauses', { name: 'Lunch' })
   await nothingOpen()
   await page.goto(`${endpoints.console}/desk`)
-  await accessible('login')
   // Another language is another file, which its people load.
   const italian = await browser.newPage({ locale: 'it-IT' })
   await italian.goto(`${endpoints.console}/login`)
@@ -37,10 +36,45 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   const start = button('Start work')
   if (await start.isVisible()) await start.click()
   await button('Presence: Ready').waitFor()
-  await accessible('empty')
+  await accessible('empty', '/desk')
   await page.getByRole('button', { name: /notification/i }).click()
   await accessible('notifications')
   await page.keyboard.press('Escape')
+
+  // A window in which nothing happens asks for what waits, every ten seconds, and for nothing else. Elsewhere than on
+  // the desk, and unseen, it asks for nothing.
+  // All of it within the four minutes after which the feed asks through its socket what got lost.
+  const elsewhere = await browser.newContext({ locale: 'en-GB' })
+  await elsewhere.clock.install()
+  const idle = await elsewhere.newPage()
+  await idle.goto(`${endpoints.console}/desk`)
+  await idle.getByRole('button', { name: 'Log in', exact: true }).click()
+  await idle.getByRole('button', { name: /^anna/ }).click()
+  await idle.getByRole('button', { name: 'Presence: Ready', exact: true }).waitFor()
+  await idle.waitForLoadState('networkidle')
+  await idle.clock.pauseAt(Date.now() + 1000)
+  await idle.waitForLoadState('networkidle')
+  const requests = []
+  idle.on('request', (request) => { if (request.resourceType() === 'fetch') requests.push(new URL(request.url())) })
+  await idle.clock.runFor(60_000)
+  const { accounts, queues } = await ask('agents.anna', 'GET', 'api', '/me')
+  const waits = ({ pathname, searchParams }) => /\/agent\/queues$/.test(pathname) || searchParams.get('waiting') === 'true'
+  assert.deepEqual(requests.filter((it) => !waits(it)).map(String), [])
+  assert.equal(requests.length, 6 * (accounts.filter((it) => it.member).length + (queues.length ? 1 : 0)))
+  await goes(idle, '/preferences')
+  requests.length = 0
+  await idle.clock.runFor(60_000)
+  assert.deepEqual(requests.map(String), [])
+  await goes(idle, '/desk')
+  await idle.clock.runFor(1000)
+  await idle.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { get: () => true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  })
+  requests.length = 0
+  await idle.clock.runFor(60_000)
+  assert.deepEqual(requests.map(String), [])
+  await elsewhere.close()
 
   const text = `<img src=x onerror=alert(1)> Where is my parcel? ${Date.now()}`
   const name = `Zoë <b>${customer.slice(-5)}</b>`
@@ -96,7 +130,7 @@ await story('the desk', async ({ browser, page, accessible, button, logIn, after
   await thread.getByText(answer).waitFor()
   assert.equal(await field.inputValue(), 'Not sent yet')
   await field.fill('')
-  await accessible('conversation')
+  await accessible('conversation', '/desk/:id')
 
   // Canned answers, by "/" and the keyboard.
   await field.fill('/opening')

@@ -6,7 +6,7 @@
  * Of the ten stories of the console, 4: 500 events, same screen as a fresh one · "Cut"; expired feed · "Cut again"
  */
 import assert from 'node:assert/strict'
-import { ask, closes, configured, customersWrite, endpoints, expires, repeats, nothingOpen, story } from './kit/story.mjs'
+import { ask, closes, configured, countsTones, customersWrite, endpoints, expires, repeats, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -14,9 +14,10 @@ const customers = ['1', '2', '3', '4'].map((n) => ({ from: `+39338${run}${n}`, n
 const [first, second, leaves, comes] = customers
 const MISSED = 500
 
-await story('a lost connection', async ({ context, page, accessible, logIn, worksElsewhere, expects }) => {
+await story('a lost connection', async ({ context, page, accessible, button, logIn, worksElsewhere, expects }) => {
   expects(/ERR_INTERNET_DISCONNECTED/)
   await configured('/tags', { tag: 'refund' })
+  await countsTones(context)
   await context.addInitScript(() => {
     window.lines = []
     const Line = window.WebSocket
@@ -72,7 +73,8 @@ await story('a lost connection', async ({ context, page, accessible, logIn, work
   await customersWrite([first, second, leaves].map((it) => ({ ...it, text: 'Where is my parcel?' })))
   for (const it of [first, second, leaves]) ids.set(it, await takes(it))
   await page.getByRole('heading', { name: 'Mine · 3' }).waitFor({ timeout: 120_000 })
-  await row(page, first).click()
+  // A tab for each; the last one is in front.
+  for (const it of [leaves, second, first]) await row(page, it).click()
   const thread = page.getByRole('log')
   await thread.getByText('Where is my parcel?').waitFor()
   await quiet()
@@ -167,5 +169,45 @@ await story('a lost connection', async ({ context, page, accessible, logIn, work
   // And what comes from now on comes as ever.
   await customersWrite([{ ...first, text: 'Good to know' }])
   await thread.getByText('Good to know').waitFor()
+
+  // Where one reads stays, whatever happens elsewhere or below; and it is found again after another tab.
+  await page.setViewportSize({ width: 780, height: 500 })
+  const place = () => thread.evaluate((it) => Math.round(it.scrollTop))
+  await thread.press('Home')
+  await page.waitForFunction(() => document.querySelector('[role=log]').scrollTop === 0)
+  await thread.evaluate((it) => (it.scrollTop = 90))
+  const tones = await page.evaluate(() => window.tones)
+  await customersWrite([{ ...second, text: 'And mine?' }])
+  const tab = (it) => page.locator('.tab').getByRole('button', { name: new RegExp(it.name) }).first()
+  await tab(second).getByRole('img', { name: /unread/ }).waitFor()
+  await customersWrite([{ ...first, text: 'Thank you' }])
+  await button('1 new message ↓').waitFor()
+  assert.equal(await place(), 90)
+  assert.equal(await page.evaluate(() => window.tones), tones + 1, 'a tone for what is out of view')
+  const line = () => thread.evaluate((it) => [...it.querySelectorAll('.bubble')].find((bubble) => bubble.getBoundingClientRect().top >= it.getBoundingClientRect().top).innerText)
+  const before = await line()
+  // Tabs that have no room are in a menu, too.
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
+  await accessible('tabs')
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
+  await page.getByRole('menuitemradio', { name: new RegExp(second.name) }).click()
+  await thread.getByText('And mine?').waitFor()
+  await page.getByRole('button', { name: /^All \d tabs$/ }).click()
+  await page.getByRole('menuitemradio', { name: new RegExp(first.name) }).click()
+  await page.waitForURL(`**/desk/${ids.get(first)}`)
+  await page.waitForFunction(() => document.querySelector('[role=log]').scrollTop > 0)
+  assert.equal(await line(), before)
+  await thread.press('End')
+  await thread.getByText('Thank you').waitFor()
+  await page.getByRole('button', { name: `Actions for ${first.name}` }).click()
+  await page.getByRole('menuitem', { name: 'To the first message' }).click()
+  await thread.getByText('Where is my parcel?').waitFor()
+  await page.waitForFunction(() => document.querySelector('[role=log]').scrollTop === 0)
+  // A reload keeps tabs, presence and place.
+  await page.reload()
+  for (const it of [first, second]) await tab(it).waitFor()
+  await button('Presence: Ready').waitFor()
+  await thread.getByText('Thank you').waitFor()
   for (const it of [first, second]) await closes(ids.get(it))
 })

@@ -12,7 +12,7 @@
  *   ends"
  */
 import assert from 'node:assert/strict'
-import { administers, ask, closes, configured, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
+import { administers, ask, closes, configured, countsTones, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -39,6 +39,7 @@ await story('handing over', async ({ browser, context, page, accessible, button,
     await ask(`agents.${person}`, 'PUT', 'api', '/presence', { state: 'ready' })
     await page.getByRole('button', { name: 'Presence: Ready', exact: true }).waitFor()
   }
+  await countsTones(context)
   await nothingOpen()
   await Promise.all([enter(page, 'anna'), enter(bens, 'ben')])
   const offer = (page, name) => page.getByRole('article').filter({ hasText: name })
@@ -86,9 +87,14 @@ await story('handing over', async ({ browser, context, page, accessible, button,
   await row(page, customer.name).waitFor({ state: 'detached' })
   await page.getByText('With Ben').waitFor()
   await bens.close()
+  await ask('agents.ben', 'POST', 'api', `/interactions/${id}/messages`, { text: 'I look into it' })
+  const heard = await page.evaluate(() => window.tones)
   await ask('agents.ben', 'POST', 'api', `/interactions/${id}/transfer`, { agent: (await ask('agents.anna', 'GET', 'api', '/me')).id })
   await offer(page, customer.name).getByRole('button', { name: 'Accept' }).click()
+  assert.ok((await page.evaluate(() => window.tones)) > heard, 'what comes back rings, too')
   await row(page, customer.name).waitFor()
+  // All of it is there, what Ben wrote too, without a reload.
+  for (const text of ['Where is my parcel?', 'I look into it']) await thread.getByText(text).waitFor()
 
   // Wrap-up: Anna is on the pause until the disposition is chosen.
   await page.reload()
@@ -159,8 +165,10 @@ await story('handing over', async ({ browser, context, page, accessible, button,
   await field.fill('And a draft')
   await accessible('session-ended')
   await page.unroute('**/agent/**')
-  page.once('dialog', (dialog) => dialog.accept())
+  // One message is not sent: leaving warns.
+  const warned = page.waitForEvent('dialog').then((dialog) => [dialog.type(), dialog.accept()])
   await button('Log in').click()
+  assert.equal((await warned)[0], 'beforeunload')
   await page.getByRole('button', { name: /^anna/ }).click()
   await said('Your parcel is here').getByRole('button', { name: 'Try again' }).click()
   await said('Your parcel is here').getByText('read', { exact: true }).waitFor()

@@ -21,7 +21,7 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   await logIn('supervisor')
   const row = page.getByRole('row').filter({ hasText: name })
   await row.waitFor()
-  await accessible('interactions')
+  await accessible('interactions', '/supervise/interactions')
 
   // The filters are in the address: a link and "back" show the same list.
   await page.getByRole('combobox', { name: 'State' }).selectOption('closed')
@@ -61,7 +61,7 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   await note.fill('Offer a refund')
   await note.press('Enter')
   await thread.getByText('only colleagues see this').waitFor()
-  await accessible('spy')
+  await accessible('spy', '/supervise/interactions/:id')
   // Without a connection Anna would be logged out half a minute after the story before this one.
   await worksElsewhere('anna')
   await button('Reassign …').click()
@@ -133,7 +133,7 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   const rows = await report.getByRole('row').count()
   await report.getByRole('button', { name: 'Anna' }).click()
   assert.ok((await report.getByRole('row').count()) > rows, 'a row for each day on which something happened')
-  await accessible('report')
+  await accessible('report', '/supervise/reports')
   await button('Columns …').click()
   await page.getByRole('dialog').getByRole('checkbox', { name: /^Occupancy/ }).setChecked(true)
   await page.getByRole('dialog').getByRole('button', { name: 'Apply' }).click()
@@ -154,7 +154,7 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   const anna = page.getByRole('table', { name: 'Agents' }).getByRole('row').filter({ hasText: 'Anna' })
   await anna.getByText('Ready').waitFor()
   await page.getByRole('table', { name: 'Queues' }).getByRole('row').filter({ hasText: 'Support' }).waitFor()
-  await accessible('now')
+  await accessible('now', '/supervise')
   await anna.getByRole('button', { name: 'Actions for Anna' }).click()
   await accessible('now-menu')
   await page.getByRole('menuitem').first().click()
@@ -263,14 +263,14 @@ await story('Supervise', async ({ page, accessible, button, logIn, worksElsewher
   await page.getByRole('heading', { name: 'Logs' }).waitFor()
   await page.getByRole('combobox', { name: 'Account' }).selectOption({ label: 'META1 · Demo META' })
   await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download Conversation, closed at/ }).first().click()])
-  await accessible('logs')
+  await accessible('logs', '/supervise/logs')
   await page.goto(`${endpoints.console}/supervise/interactions/${id}`)
   expects(/status of 410/)
   await page.getByText('This conversation was deleted').waitFor()
   await accessible('spy-gone')
   await page.getByRole('link', { name: 'Jobs' }).click()
   await page.getByText('CSV of conversations').first().waitFor()
-  await accessible('jobs')
+  await accessible('jobs', '/supervise/jobs')
 
   // A supervisor who is demoted loses the view with the next answer.
   const me = (await ask('admin', 'GET', 'admin', '/agents?limit=100')).items.find((it) => it.subject === 'supervisor')

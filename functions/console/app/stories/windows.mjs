@@ -9,7 +9,7 @@
  * 10 the policy never violated · "Hostile names", and what each story listens for
  */
 import assert from 'node:assert/strict'
-import { administers, ask, closes, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
+import { administers, ask, closes, countsTones, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -22,12 +22,7 @@ async function sentTo(phone) {
 
 await story('windows', async ({ context, page, accessible, button, logIn, expects, after }) => {
   expects(/ERR_FAILED/)
-  // Each window counts its tones.
-  await context.addInitScript(() => {
-    window.tones = 0
-    const make = AudioContext.prototype.createOscillator
-    AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this) }
-  })
+  await countsTones(context)
   await nothingOpen()
   await page.goto(`${endpoints.console}/desk`)
   await logIn('anna')
@@ -139,6 +134,23 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
     assert.match((await fetch(url)).headers.get('content-disposition') ?? '', /^attachment/)
   }
   assert.ok(!(await page.title()).includes('taken'))
+
+  // A picture that comes late moves nothing: its place was kept.
+  let [held, letGo] = [0]
+  const later = new Promise((resolve) => (letGo = resolve))
+  await page.route('**/*', async (route) => {
+    if (route.request().resourceType() === 'image') await ((held += 1), later)
+    return route.continue()
+  })
+  await customersWrite([{ ...customer, file: { name: 'parcel.png', type: 'image/png', bytes: await page.screenshot({ clip: { x: 0, y: 0, width: 300, height: 800 } }) } }])
+  const picture = thread.locator('.media').last()
+  await picture.locator('img').waitFor({ state: 'attached' })
+  while (held === 0) await page.waitForTimeout(50)
+  const place = await picture.boundingBox()
+  letGo()
+  await page.waitForFunction(() => [...document.querySelectorAll('[role=log] .media img')].at(-1)?.naturalWidth === 300)
+  assert.deepEqual(await picture.boundingBox(), place)
+  await page.unroute('**/*')
   await closes(id)
   await second.close()
 

@@ -66,6 +66,8 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.getByRole('searchbox').fill(name.toLowerCase())
   await page.keyboard.press('Enter')
   await dialog.getByRole('button', { name: `Write to ${name} first` }).waitFor()
+  // Contacts are found first; the account comes with the customer's conversation.
+  await dialog.getByText('Searching').waitFor({ state: 'detached' })
   await accessible('find')
   await dialog.getByRole('button', { name: `Write to ${name} first` }).click()
   await dialog.getByRole('option', { name: /recontact_1/ }).click()
@@ -126,4 +128,9 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.waitFor({ state: 'detached' })
   await thread.getByText('Template recontact_1: Zoë').waitFor()
   await closes(opened())
+
+  // All conversations of her accounts, those that are over too.
+  await page.getByRole('link', { name: 'Conversations', exact: true }).click()
+  await page.getByRole('row').filter({ hasText: name }).first().waitFor()
+  await accessible('conversations', '/conversations')
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Entry, Message } from '../src/api'
 import { Store } from '../src/core/store'
-import { GROWTH, KEPT, PAGE, Threads } from '../src/core/threads'
+import { GROWTH, KEPT, LONG_PAGE, PAGE, Threads } from '../src/core/threads'
 
 const made = (n: number, version = 1) =>
   ({ id: `msg_${String(n).padStart(6, '0')}`, interaction: 'int_1', at: new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString(), version, author: { kind: 'customer' }, content: { type: 'text', body: `${n}` } }) as unknown as Message
@@ -12,13 +12,13 @@ class Server {
   messages: Message[] = []
   calls = 0
   fails = false
-  constructor(readonly most = PAGE) {}
-  read = async (_: string, after: string | undefined) => {
+  constructor(readonly most = LONG_PAGE) {}
+  read = async (_: string, after: string | undefined, limit: number) => {
     this.calls += 1
     await undefined
     if (this.fails) throw new Error('the network')
     const until = after === undefined ? this.messages.length : Number(after)
-    const from = Math.max(0, until - this.most)
+    const from = Math.max(0, until - Math.min(this.most, limit))
     return { items: this.messages.slice(from, until).reverse(), next: from > 0 ? String(from) : null }
   }
 }
@@ -33,6 +33,23 @@ describe('threads', () => {
     await threads.load('int_1')
     expect([server.calls, ids(store)[0], ids(store).length]).toEqual([1, made(9_900).id, PAGE])
     expect([await threads.more('int_1'), ids(store)[0]]).toEqual([true, made(9_800).id])
+  })
+
+  it('are read back to their beginning in long pages, until nobody wants it any more', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 10_000 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    let wanted = 10
+    expect(await threads.back('int_1', () => (wanted -= 1) >= 0)).toBe(true)
+    expect([server.calls, ids(store).length]).toEqual([11, PAGE + 10 * LONG_PAGE])
+    expect(await threads.back('int_1', () => true)).toBe(true)
+    expect([server.calls, ids(store)[0], ids(store).length]).toEqual([1 + Math.ceil((10_000 - PAGE) / LONG_PAGE), made(0).id, 10_000])
+    // Of a thread that is left, the newest 2,000 stay.
+    threads.trim('int_1')
+    expect(ids(store).length).toBeLessThanOrEqual(KEPT)
+    server.fails = true
+    expect(await threads.back('int_1', () => true)).toBe(false)
   })
 
   it('are let go of when they are over, and read again by whoever opens them', async () => {
@@ -106,8 +123,8 @@ describe('threads', () => {
     const [server, store] = [new Server(), new Store('agt_me')]
     server.messages = Array.from({ length: 300 }, (_, n) => made(n))
     let slow: (() => void) | undefined
-    const threads = new Threads(store, async (id, after) => {
-      const answer = await server.read(id, after)
+    const threads = new Threads(store, async (id, after, limit) => {
+      const answer = await server.read(id, after, limit)
       if (after !== undefined) await new Promise<void>((resolve) => (slow = resolve))
       return answer
     })

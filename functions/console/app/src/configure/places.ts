@@ -9,6 +9,9 @@ export interface ConfigurePlace {
   reads: Role
 }
 
+/** A place behind another one: nothing in the list leads there. */
+export const LINKS: ConfigurePlace = { path: 'links', label: 'linksReview', reads: 'supervisor' }
+
 export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
   { title: 'groupNumbers', entries: [{ path: 'accounts', label: 'accounts', reads: 'admin' }, { path: 'triggers', label: 'triggers', reads: 'admin' }] },
   {
@@ -37,3 +40,6 @@ export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
   },
   { title: 'groupRecord', entries: [{ path: 'retention', label: 'retention', reads: 'supervisor' }, { path: 'audit', label: 'audit', reads: 'admin' }, { path: 'prices', label: 'prices', reads: 'supervisor' }, { path: 'settings', label: 'settings', reads: 'admin' }] }
 ]
+
+/** Every place, in the list or behind it. */
+export const PLACES: ConfigurePlace[] = [...GROUPS.flatMap((group) => group.entries), LINKS]

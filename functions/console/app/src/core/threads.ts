@@ -7,6 +7,8 @@ import type { Store } from './store'
 
 /** A page: some screens of messages, and one call. */
 export const PAGE = 100
+/** The longest page of the API, for whoever wants many. */
+export const LONG_PAGE = 200
 /** As many stay of a thread that nobody looks at; whoever scrolls back reads the rest again. */
 export const KEPT = 2000
 /** How far a thread that nobody looks at grows beyond a page before its oldest messages go. */
@@ -32,7 +34,7 @@ export class Threads {
 
   constructor(
     private readonly store: Store,
-    private readonly read: (id: string, after: string | undefined) => Promise<Answer>,
+    private readonly read: (id: string, after: string | undefined, limit: number) => Promise<Answer>,
     maps: <V>() => Map<string, V> = () => new Map()
   ) {
     this.loaded = maps()
@@ -54,12 +56,18 @@ export class Threads {
   }
 
   /** Reads the page before the oldest one; false: it could not be read. One at a time. */
-  async more(id: string): Promise<boolean> {
+  async more(id: string, limit = PAGE): Promise<boolean> {
     const after = this.older.get(id)
     if (after === undefined) return true
-    const asking = this.asking.get(id) ?? this.page(id, after).finally(() => this.asking.delete(id))
+    const asking = this.asking.get(id) ?? this.page(id, after, limit).finally(() => this.asking.delete(id))
     this.asking.set(id, asking)
     return asking.then(() => true, () => false)
+  }
+
+  /** Reads back to the thread's beginning, while somebody wants it; false: a page could not be read. */
+  async back(id: string, wanted: () => boolean): Promise<boolean> {
+    while (this.older.has(id) && wanted()) if (!(await this.more(id, LONG_PAGE))) return false
+    return true
   }
 
   /** Lets go of the oldest pages of a long thread. */
@@ -94,10 +102,10 @@ export class Threads {
     this.store.forgetThread(id)
   }
 
-  private async page(id: string, after: string | undefined) {
+  private async page(id: string, after: string | undefined, limit = PAGE) {
     this.reading.set(id, (this.reading.get(id) ?? 0) + 1)
     try {
-      await this.readPage(id, after)
+      await this.readPage(id, after, limit)
     } finally {
       const others = this.reading.get(id)! - 1
       if (others > 0) this.reading.set(id, others)
@@ -106,13 +114,13 @@ export class Threads {
   }
 
   /** A page, or as many as it takes to find a message: one may be empty. */
-  private async readPage(id: string, after: string | undefined) {
+  private async readPage(id: string, after: string | undefined, limit: number) {
     const newest = after === undefined
     let cursor = after
     let items: Message[]
     let next: string | undefined
     do {
-      const answer = await this.read(id, cursor)
+      const answer = await this.read(id, cursor, limit)
       items = answer.items.map((it) => (it.interaction === id ? it : { ...it, interaction: id }))
       next = answer.next ?? undefined
       if (items.length === 0) cursor = next

@@ -8,7 +8,7 @@ import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
 import { Store, type Offer, type Snapshot } from '../core/store'
-import { PAGE, Threads } from '../core/threads'
+import { Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
@@ -97,7 +97,7 @@ export function makeDesk(given: api.Me) {
   const unseen = shallowReactive(new Map<string, number>())
   /** Where the messages begin that nobody had looked at when a thread was opened, by interaction. */
   const newFrom = shallowReactive(new Map<string, string>())
-  const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
+  const threads = new Threads(store, (id, after, limit) => api.messages(caller, { path: { id }, query: { newest: true, after, limit } }), shallowMap)
   const { loaded, older } = threads
   const open = ref<string>()
   const announced = ref('')
@@ -109,8 +109,8 @@ export function makeDesk(given: api.Me) {
   const finding = ref<string>()
   /** When this agent wrote last in a conversation, here or on another screen. */
   const answeredAt = new Map<string, number>()
-  /** Where somebody read on in a thread: the first row that was seen. */
-  const places = new Map<string, string>()
+  /** Where somebody read on in a thread: the first row that was seen, and how much of it was above the screen. */
+  const places = new Map<string, { row: string; above: number }>()
   const ring = new Ring(() => preferences)
   const notices = new Notices(systemScreen(() => preferences.desktop, () => goTo(open.value)))
   // Browsers allow sound after any gesture; some only within it, and those are asked again in the next one. Opening the
@@ -299,7 +299,16 @@ export function makeDesk(given: api.Me) {
     loading -= 1
   }
 
+  /** Whether the desk is on the screen, and not another view. */
+  let atDesk = false
+  const looks = () => atDesk && !document.hidden && presence.value?.state !== 'logged_out'
+  function look(on: boolean) {
+    atDesk = on
+    // The list is drawn first.
+    if (on) setTimeout(() => void loadWaiting())
+  }
   async function loadWaiting() {
+    if (!looks()) return
     try {
       if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
       const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
@@ -454,7 +463,6 @@ export function makeDesk(given: api.Me) {
     }
     // A tab that was opened before this login does not count.
     if (before === 'logged_out' && state !== 'logged_out') for (const id of tabs) void command((key) => api.openTab(caller, { path: { id }, key }))
-    if (state === 'ready') void loadWaiting()
   }
 
   // ---- Writing.
@@ -475,7 +483,7 @@ export function makeDesk(given: api.Me) {
     rows
   )
   addEventListener('beforeunload', (event) => {
-    if (!outbox.isEmpty) event.preventDefault()
+    if (!outbox.isEmpty || uploads > 0) event.preventDefault()
   })
 
   /** Held for as long as this window lives: its rows are nobody else's. */
@@ -523,7 +531,10 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  /** Files on their way: leaving would lose them. */
+  let uploads = 0
   async function upload(id: string, file: File): Promise<{ id: string } | undefined> {
+    uploads += 1
     try {
       const content_type = file.type || 'application/octet-stream'
       const place = await api.upload(caller, { path: { id }, body: { name: file.name, content_type, size: file.size } })
@@ -533,6 +544,8 @@ export function makeDesk(given: api.Me) {
     } catch (error) {
       sayProblem(error)
       return undefined
+    } finally {
+      uploads -= 1
     }
   }
 
@@ -560,18 +573,18 @@ export function makeDesk(given: api.Me) {
     await restore()
     await feed.start()
     // The list is drawn first.
-    setTimeout(() => {
-      for (const it of me.accounts) if (it.member) learnNames(it.id)
-      void loadWaiting()
-    })
-    // Asked for while somebody looks, until the feed tells of them.
-    setInterval(() => document.hidden || void loadWaiting(), 10_000)
+    setTimeout(() => { for (const it of me.accounts) if (it.member) learnNames(it.id) })
+    // Asked for while somebody looks and is at work, until the feed tells of them.
+    setInterval(() => void loadWaiting(), 10_000)
+    // Nobody picks while not at work, and what is not asked for would only get old.
+    watch(() => presence.value?.state === 'logged_out', (off) => { if (off) waiting.value = queues.value = []; else void loadWaiting() })
     addEventListener('online', () => feed.wake())
     addEventListener('offline', () => feed.lose())
     document.addEventListener('visibilitychange', () => {
       soundOffers()
       if (document.hidden) return
       feed.wake()
+      void loadWaiting()
       if (open.value) seen(open.value)
     })
   }
@@ -580,7 +593,7 @@ export function makeDesk(given: api.Me) {
     me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
-    places,
+    places, look,
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }
 }

@@ -2,6 +2,7 @@
 import PlanInput from '../plan/PlanInput.vue'
 import { planShown } from '../plan/shown'
 import type { Choice, Field, Section } from '../kit/fields'
+import type { Key } from '../../i18n'
 import { languageName } from '../../desk/languages'
 import LanguageInput from './LanguageInput.vue'
 import MetadataInput from './MetadataInput.vue'
@@ -104,3 +105,22 @@ const sections = {
 export type SectionName = keyof typeof sections
 export const SECTIONS: Record<SectionName, Section> = sections
 export const accountSections: Section[] = Object.values(sections)
+
+/** The pages of an account, each at an address of its own, and the sections on them. */
+export const ACCOUNT_PAGES: { path: string; label: Key; forms: SectionName[] }[] = [
+  { path: 'general', label: 'general', forms: ['general', 'waits'] },
+  { path: 'connection', label: 'connection', forms: [] },
+  { path: 'agents', label: 'agents', forms: ['agents'] },
+  { path: 'actions', label: 'plan', forms: ['actions'] },
+  { path: 'notifications', label: 'notifications', forms: ['notifications'] },
+  { path: 'transfer', label: 'transfers', forms: ['transfer'] },
+  { path: 'dispositions', label: 'dispositions', forms: ['dispositions'] },
+  { path: 'recontact', label: 'recontactTitle', forms: ['recontact'] },
+  { path: 'answers', label: 'canned', forms: [] },
+  { path: 'translation', label: 'translation', forms: ['translation'] },
+  { path: 'ai', label: 'aiAgents', forms: ['ai'] },
+  { path: 'video', label: 'videoCalls', forms: ['video'] },
+  { path: 'whitelist', label: 'whitelist', forms: ['whitelist'] },
+  { path: 'proxy', label: 'proxy', forms: ['proxy'] },
+  { path: 'tools', label: 'tools', forms: [] }
+]
