@@ -51,5 +51,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 mod tests {
     use super::*;
 
-    api::every_api!("assist", &[("TRANSLATION_KEY_PREFIX", "x/translation/"), ("AI_KEY_PREFIX", "x/ai/"), ("VIDEO_KEY_PREFIX", "x/video/")]);
+    api::every_api!(
+        "assist",
+        &[("TRANSLATION_KEY_PREFIX", "x/translation/"), ("AI_KEY_PREFIX", "x/ai/"), ("VIDEO_KEY_PREFIX", "x/video/")]
+    );
 }
