@@ -51,8 +51,10 @@ pub struct ListEntry {
 pub struct LastView {
     /// Its time.
     at: Timestamp,
-    /// Who wrote it: `in` for the customer, `out` for an agent or the system.
+    /// Where it went: `in` from the customer, `out` from an agent, an AI agent or the system.
     direction: Direction,
+    /// Its author.
+    author: Author,
     /// The beginning of its text: 200 bytes at most. Empty for a file without a caption.
     text: String,
     /// The kind of its first file.
@@ -69,7 +71,7 @@ impl From<&Message> for LastView {
         let cut = limit(&mut text, &mut { SHOWN });
         let direction = if message.author == Author::Customer { Direction::In } else { Direction::Out };
         let file = message.attachments.first().and_then(|file| file.kind);
-        Self { at: message.at, direction, text, file, cut: cut || message.cut }
+        Self { at: message.at, direction, author: message.author.clone(), text, file, cut: cut || message.cut }
     }
 }
 

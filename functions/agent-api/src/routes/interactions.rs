@@ -14,6 +14,7 @@ use domain::interaction::Interaction;
 use domain::notification::Notification;
 use engine::ports::{Directory, Store};
 use futures_util::future::{try_join, try_join_all};
+use search::{ListEntry, entries};
 use serde::Serialize;
 use utoipa::ToSchema;
 use views::InteractionView;
@@ -25,8 +26,8 @@ use crate::offers::{Beholder, Memberships};
 /// The caller's work.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Mine {
-    /// The caller's open interactions, oldest first.
-    interactions: Vec<InteractionView>,
+    /// The caller's open interactions with their latest messages, oldest first.
+    interactions: Vec<ListEntry>,
     /// The interactions that are offered to the caller, oldest first. These include the caller's own interactions
     /// that wait for the caller to return. The others appear only while the caller is ready and has a free slot.
     offers: Vec<Offered>,
@@ -72,7 +73,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Re
             queue: offering_queue(&app, offered).await?,
         });
     }
-    Ok(Json(Mine { interactions: found.iter().filter(|found| beholder.has(found)).map(InteractionView::from).collect(), offers }))
+    let own = found.into_iter().filter(|found| beholder.has(found)).collect();
+    // The account of an open interaction is there.
+    Ok(Json(Mine { interactions: entries(app.store(), own, |_| true).await?, offers }))
 }
 
 /// The queue that an offer comes from.

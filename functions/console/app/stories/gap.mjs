@@ -97,6 +97,9 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   async function sameAsFresh() {
     await quiet()
     const fresh = await context.newPage()
+    // The list is drawn from the list: the thread that is open is the only one that is read.
+    const threads = new Set()
+    fresh.on('request', (request) => threads.add(/interactions\/(\w+)\/messages$/.exec(new URL(request.url()).pathname)?.[1]))
     await fresh.goto(page.url())
     await fresh.getByRole('log').locator('.bubble').last().waitFor()
     await fresh.waitForLoadState('networkidle')
@@ -109,6 +112,8 @@ await story('a lost connection', async ({ context, page, accessible, button, log
       await page.waitForTimeout(250)
     }
     assert.deepEqual(here, there)
+    threads.delete(undefined)
+    assert.deepEqual([...threads], [page.url().split('/').at(-1)])
     assert.ok(here.thread.length > 5 && here.list.length > 2, JSON.stringify(here))
     await fresh.close()
     return here

@@ -2,7 +2,7 @@
  * What this agent's screen knows. Events of the feed and answers of the API go through the same `apply…`: an entity
  * gives way only to a greater version of itself, so neither repetition nor order matters.
  */
-import type { Entry, Interaction, Message, Offered, Presence } from '../api'
+import type { Entry, Interaction, Listed, Message, Offered, Presence } from '../api'
 
 /** An offer that rings here. */
 export interface Offer {
@@ -17,7 +17,7 @@ export interface Offer {
 /** Everything that the API says of an agent at one moment, and the number of the last event before it. */
 export interface Snapshot {
   seq: number
-  interactions: Interaction[]
+  interactions: Listed[]
   offers: Offered[]
   presence: Presence
 }
@@ -42,6 +42,8 @@ export class Store {
   private readonly withdrawn = new Map<string, number>()
   /** Threads in their order, until one of their messages changes. */
   private readonly sorted = new Map<string, Message[]>()
+  /** The latest messages, as the snapshot told them: a list needs no threads. */
+  readonly lasts: Map<string, NonNullable<Listed['last']>>
   /** When a conversation's latest message was written, as far as messages tell. */
   private readonly spoken: Map<string, number>
   /** The oldest message of a thread of which older ones were not read. */
@@ -57,6 +59,7 @@ export class Store {
     this.threads = maps()
     this.single = maps()
     this.spoken = maps()
+    this.lasts = maps()
   }
 
   get presence(): Presence | undefined {
@@ -198,7 +201,10 @@ export class Store {
       // It was mine, and went while nobody told us. What is on the screen is read again by whoever shows it.
       if (interaction.agent === this.agent && interaction.status === 'open' && !listed.has(id)) this.interactions.delete(id)
     }
-    for (const interaction of snapshot.interactions) this.applyInteraction(interaction)
+    for (const { last, ...interaction } of snapshot.interactions) {
+      this.applyInteraction(interaction)
+      if (last) this.lasts.set(interaction.id, last)
+    }
     const ringing = new Set(snapshot.offers.map((offer) => offer.id))
     for (const id of [...this.offers.keys()]) if (!ringing.has(id)) this.offers.delete(id)
     for (const offered of snapshot.offers) {

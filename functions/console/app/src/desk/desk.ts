@@ -168,7 +168,8 @@ export function makeDesk(given: api.Me) {
       // The list is drawn first.
       setTimeout(() => {
         for (const it of store.mine()) learnNames(it.account)
-        loadThreads(store.mine().map((it) => it.id))
+        // Those that are here, since their events may have been missed; others are read when somebody opens them.
+        loadThreads(store.mine().map((it) => it.id).filter((id) => loaded.has(id)))
       })
       // What is on the screen and not in the snapshot may have changed while nobody told us.
       const listed = new Set(snapshot.interactions.map((it) => it.id))
@@ -285,17 +286,17 @@ export function makeDesk(given: api.Me) {
   }
 
   const loadThread = (id: string, anew = false) => threads.load(id, anew)
-  /** Threads that the list shows a line of, and those of before whose events were missed. The one on the screen is first. */
-  let toLoad: [id: string, anew: boolean][] = []
+  /** Threads whose events may have been missed. The one on the screen is first. */
+  let toLoad: string[] = []
   let loading = 0
   function loadThreads(ids: string[]) {
     const first = (id: string) => Number(id !== open.value)
-    toLoad = ids.map((id): [string, boolean] => [id, loaded.has(id)]).sort(([a], [b]) => first(a) - first(b))
+    toLoad = ids.sort((a, b) => first(a) - first(b))
     while (loading < THREADS_AT_ONCE && toLoad.length > 0) void loadNext()
   }
   async function loadNext() {
     loading += 1
-    for (let next; (next = toLoad.shift()); ) await loadThread(...next)
+    for (let next; (next = toLoad.shift()); ) await loadThread(next, true)
     loading -= 1
   }
 

@@ -67,9 +67,9 @@ function parameter(it: Parameter): string {
   return 'currency' in it ? it.currency.fallback : it.date_time.fallback
 }
 
-export function preview(message: Message, me: string): string {
-  const author = message.author
-  return author.kind === 'agent' && author.agent === me ? t('you', { text: gist(message) }) : gist(message)
+/** The line of a list about the latest message. */
+export function preview(author: Message['author'], text: string, me: string): string {
+  return author.kind === 'agent' && author.agent === me ? t('you', { text }) : text
 }
 
 /** One line of "why here", or nothing where it tells a person nothing. */
