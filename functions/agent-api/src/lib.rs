@@ -11,7 +11,7 @@
 //! | `PUT /presence` | 2 reads, 1 transaction |
 //! | `GET /agents/{id}/presence` | 1 read |
 //! | `PUT /agents/{id}/presence` | 3 reads, 1 transaction |
-//! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show; 1 query for each interaction's latest message |
+//! | `GET /interactions` | 2 reads; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show; 1 query for each interaction's latest message |
 //! | `GET /interactions/all` | 1 query for each of an account's four shelves, 3 at most where a filter leaves most out; 1 batch read; 1 query for each entry |
 //! | `POST /search` | for 5 s at most: 1 query for each 3,000 rows of a shelf; batch reads of what may match; 1 query for each thread, if messages are asked for |
 //! | `GET /interactions/{id}` | 2 reads |

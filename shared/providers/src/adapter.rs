@@ -120,6 +120,11 @@ pub trait Adapter: Send + Sync {
     /// The longest text that can be sent, in characters (Unicode scalar values).
     fn text_limit(&self) -> usize;
 
+    /// Whether the customer sees which message an answer is about ([`Outgoing::reply_to`]).
+    fn quotes(&self) -> bool {
+        false
+    }
+
     /// The provider's own list of the files that can be sent, line by line.
     fn files(&self) -> &'static [FileRule];
 

@@ -31,6 +31,8 @@ pub(crate) struct Mine {
     /// The interactions that are offered to the caller, oldest first. These include the caller's own interactions
     /// that wait for the caller to return. The others appear only while the caller is ready and has a free slot.
     offers: Vec<Offered>,
+    /// The number of the last event before all this was read: `after` of the events that follow.
+    seq: u64,
 }
 
 /// An interaction with its offer to the caller.
@@ -50,6 +52,8 @@ pub(crate) struct Offered {
 #[utoipa::path(get, path = "/interactions", operation_id = "list_own_interactions", tag = "interactions", responses((status = OK, body = Mine)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Mine>, Failure> {
     let agent = &caller.agent;
+    // The number first: what happens meanwhile comes twice, and never not at all.
+    let seq = app.store().last_event(agent, app.now()).await?;
     let (presences, memberships) =
         try_join(async { Ok(app.store().presences(std::slice::from_ref(agent)).await?) }, memberships(&app, &caller)).await?;
     let beholder = Beholder { agent, presence: presences.get(agent), memberships: &memberships, now: app.now() };
@@ -75,7 +79,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Re
     }
     let own = found.into_iter().filter(|found| beholder.has(found)).collect();
     // The account of an open interaction is there.
-    Ok(Json(Mine { interactions: entries(app.store(), own, |_| true).await?, offers }))
+    Ok(Json(Mine { interactions: entries(app.store(), own, |_| true).await?, offers, seq }))
 }
 
 /// The queue that an offer comes from.

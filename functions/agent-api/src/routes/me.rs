@@ -7,11 +7,12 @@ use api::{AgentCaller, Body, Command, Error};
 use axum::Json;
 use axum::extract::State;
 use desk::presence::{PresenceChange, PresenceView};
-use domain::account::Settings;
+use domain::account::{Account, Settings};
 use domain::agent::{Presence, PresenceState, Role};
 use domain::catalog::Disposition;
 use domain::ids::AgentId;
 use domain::language::Language;
+use domain::message::Content;
 use domain::tag::Tag;
 use engine::ports::{Directory, Idempotency, Store};
 use serde::Serialize;
@@ -79,6 +80,21 @@ struct MyAccount {
     video: bool,
     /// Whether the account has an AI agent that may answer customers.
     answering: bool,
+    /// The longest text of a message, in characters (Unicode scalar values).
+    text_limit: usize,
+    /// Whether the customer sees which message an answer is about (`reply_to`). Otherwise only colleagues do.
+    quotes: bool,
+    /// Whether agents may react to messages.
+    reactions: bool,
+}
+
+impl MyAccount {
+    /// What the account's provider can do. A provider that this version does not know can do nothing.
+    fn abilities(account: &Account) -> (usize, bool, bool) {
+        let Some(adapter) = providers::adapter(&account.provider.kind) else { return (0, false, false) };
+        let reaction = Content::Reaction { message: "x".to_owned(), emoji: "👍".to_owned() };
+        (adapter.text_limit(), adapter.quotes(), adapter.fits(&reaction, None).is_ok())
+    }
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -94,21 +110,28 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         let wanted = settings.disposition_pause.as_ref().filter(|_| settings.mandatory_disposition)?;
         pauses.iter().find(|pause| pause.id == *wanted).map(|pause| pause.name.clone())
     };
-    let accounts = accounts.iter().filter(|account| caller.reads(account)).map(|account| MyAccount {
-        id: account.id.to_string(),
-        key: account.key.to_string(),
-        name: account.name.clone(),
-        member: account.agents.contains(&agent.id),
-        mandatory_disposition: account.settings.mandatory_disposition,
-        disposition_pause: wrap_up(&account.settings),
-        dispositions: blended(&account.settings.dispositions, &general),
-        recontact: account.settings.recontact.is_some(),
-        translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
-        assistant: account.settings.assistant.is_some(),
-        insights: account.settings.insights.is_some(),
-        video: account.settings.video.as_ref().is_some_and(|video| video.enabled),
-        answering: account.answering_ai_agent.is_some(),
-    });
+    let of_mine = |account: &Account| {
+        let (text_limit, quotes, reactions) = MyAccount::abilities(account);
+        MyAccount {
+            id: account.id.to_string(),
+            key: account.key.to_string(),
+            name: account.name.clone(),
+            member: account.agents.contains(&agent.id),
+            mandatory_disposition: account.settings.mandatory_disposition,
+            disposition_pause: wrap_up(&account.settings),
+            dispositions: blended(&account.settings.dispositions, &general),
+            recontact: account.settings.recontact.is_some(),
+            translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
+            assistant: account.settings.assistant.is_some(),
+            insights: account.settings.insights.is_some(),
+            video: account.settings.video.as_ref().is_some_and(|video| video.enabled),
+            answering: account.answering_ai_agent.is_some(),
+            text_limit,
+            quotes,
+            reactions,
+        }
+    };
+    let accounts = accounts.iter().filter(|account| caller.reads(account)).map(of_mine);
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });
     Ok(Json(Me {
@@ -177,6 +200,18 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+
+    #[test]
+    fn an_account_tells_what_its_provider_can_do() {
+        let of = |kind: &str| {
+            let mut account = domain::fixtures::account();
+            account.provider.kind = kind.to_owned();
+            MyAccount::abilities(&account)
+        };
+        assert_eq!((of("META"), of("TWILIO")), ((4096, true, true), (1600, false, false)));
+        assert_eq!((of("SINCH"), of("SINCH_V2"), of("KALEYRA")), ((4096, false, false), (4096, false, false), (4096, false, true)));
+        assert_eq!(of("UNKNOWN"), (0, false, false));
+    }
 
     #[test]
     fn only_dispositions_that_have_a_description_are_described() {

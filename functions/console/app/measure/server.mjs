@@ -51,7 +51,7 @@ export async function serve({ interactions = [], messages = 100 }) {
       accounts: [{ id: 'acc_1', key: 'SALES', name: 'Sales', member: true, mandatory_disposition: false, dispositions: [], recontact: false, assistant: false }]
     }),
     'GET /agent/presence': () => ({ state: 'ready', since: new Date(START).toISOString(), capacity: 100, load: state.interactions.length }),
-    'GET /agent/interactions': () => ({ interactions: state.interactions, offers: [] }),
+    'GET /agent/interactions': () => ({ interactions: state.interactions, offers: [], seq: state.events.at(-1)?.seq ?? 0 }),
     'GET /agent/accounts/acc_1/colleagues': () => ({ agents: [], others: [], queues: [] }),
     'GET /agent/accounts/acc_1/interactions': () => ({ items: [] }),
     'GET /agent/notifications': () => ({ items: [], unread: 0 }),

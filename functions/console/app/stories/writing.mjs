@@ -36,6 +36,14 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await ours.click()
   await ours.waitFor({ state: 'detached' })
 
+  // A text that the provider would refuse for its length doesn't leave, and says by how much.
+  const field = page.getByRole('textbox', { name: /^Write to/ })
+  await field.fill('x'.repeat(4098))
+  await page.getByRole('status').getByText('2 characters too many').waitFor()
+  assert.ok(await button('Send').isDisabled())
+  await accessible('too-long')
+  await field.fill('')
+
   // An approved template is chosen, filled in, seen and sent.
   await button('Template').click()
   const dialog = page.getByRole('dialog')

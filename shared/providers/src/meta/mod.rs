@@ -138,6 +138,10 @@ impl Adapter for Meta {
         true
     }
 
+    fn quotes(&self) -> bool {
+        true
+    }
+
     fn text_limit(&self) -> usize {
         MAX_TEXT
     }
