@@ -230,5 +230,7 @@ export async function story(title, play) {
   } finally {
     for (const undo of undoing.reverse()) await undo()
     await browser.close()
+    // The next story meets an account as it is now, and not as a process remembers it.
+    await known()
   }
 }
