@@ -75,7 +75,8 @@ impl Consumer for Counter<'_> {
     async fn consume(&self, job: ReportJob, _: Delivery) -> Result<(), Failure> {
         let Function { interactions, derived, quarters, .. } = self.0;
         for job in reports::carry_out(interactions, derived, &job).await.map_err(failed)? {
-            // After the facts were kept: a job that is dropped for an earlier one of the same minute finds them counted.
+            // After the facts were kept: a job that is dropped for an earlier one of the same minute finds them
+            // counted.
             let options = SendOptions::fifo(job.group(), job.dedup(cloud::time::now()));
             quarters.send(&job, options).await.map_err(failed)?;
         }

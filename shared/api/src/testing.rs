@@ -29,8 +29,9 @@ use crate::caller::Gate;
 use crate::documents::Documents;
 use crate::openapi::SECURITY_SCHEME;
 
-/// The tests that each API has, in the module that has its `App`, `router` and `openapi`. `$name` is its prefix and the
-/// name of its description, `$environment` what its environment has beside that of all. Makes the helper `app` too.
+/// The tests that each API has, in the module that has its `App`, `router` and `openapi`. `$name` is its prefix and
+/// the name of its description, `$environment` what its environment has beside that of all. Makes the helper `app`
+/// too.
 #[macro_export]
 macro_rules! every_api {
     ($name:literal, $environment:expr) => {

@@ -37,8 +37,8 @@ pub async fn carry_out(histories: &impl Histories, reports: &impl Reports, job: 
     }
 }
 
-/// Keeps the facts of a version, and of one that is deleted nothing. An earlier attempt may have kept them and died, so
-/// its quarter-hour is added up nevertheless: `at` tells which one that is.
+/// Keeps the facts of a version, and of one that is deleted nothing. An earlier attempt may have kept them and died,
+/// so its quarter-hour is added up nevertheless: `at` tells which one that is.
 async fn count(
     histories: &impl Histories,
     reports: &impl Reports,

@@ -141,7 +141,7 @@ export function makeDesk(given: api.Me) {
   // ---- The feed.
   async function snapshot(): Promise<Snapshot> {
     const mine = await api.mine(caller)
-    // Not at once: what happens after the number that the first answer has would be told of twice, and never not at all.
+    // Not at once: what happens after the first answer's number is told of twice then, and never not at all.
     return { ...mine, presence: await api.presence(caller) }
   }
 
