@@ -143,11 +143,13 @@ async fn each_filter_finds_what_it_names_and_all_of_them_must_hold() {
     );
     assert_eq!((&second["last"]["text"], &second["last"]["direction"]), (&json!("hello"), &json!("in")), "{second}");
     assert!(second["window_until"].is_string() && second["unread"] == true && second["customer_phone"] == "+393500000001");
-    // The agent's own list tells the same of what is hers.
+    // The agent's own list tells the same of what is hers, and after which event it goes on.
     let held = id(&desk.accepted(4).await);
+    let last = anna.get("/events").await.1["last"].clone();
     let (own, listed) = (anna.get("/interactions").await.1, sue.get("/interactions?limit=1").await.1);
     let (mine, listed) = (&own["interactions"][0], &listed["items"][0]);
     assert_eq!((own["interactions"].as_array().unwrap().len(), &mine["id"]), (1, &json!(held)), "{own}");
+    assert_eq!(own["seq"], last, "{own}");
     for field in ["id", "last", "window_until", "queues", "unread_count"] {
         assert_eq!(mine[field], listed[field], "{field}: {own}");
     }

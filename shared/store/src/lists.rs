@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use domain::effect::InteractionKey;
 use domain::ids::{AccountId, InteractionId};
-use domain::interaction::Interaction;
+use domain::interaction::{Interaction, LastMessage};
 use domain::message::Message;
 use domain::row::{Filter, Position, Row, Span, State};
 use domain::search::Document;
@@ -70,6 +70,26 @@ fn row_of(item: &Item) -> PortResult<(InteractionKey, Position, Row)> {
     Ok((place, position, row.map_err(|error| PortError { operation: "decode a row", reason: error.to_string() })?))
 }
 
+impl Interactions {
+    /// The newest message up to the last one that the interaction knows of.
+    async fn newest(&self, interaction: &Interaction, last: &LastMessage, consistent: bool) -> PortResult<Option<Message>> {
+        let newest = sources(interaction).map(|source| async move {
+            let (from, to) = keys::messages_until(&source.interaction, last.at);
+            let query =
+                self.table.client.query().table_name(&*self.table.name).scan_index_forward(false).limit(1).consistent_read(consistent);
+            let query = query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", s(keys::conversation(&source.conversation)))
+                .expression_attribute_values(":from", s(from))
+                .expression_attribute_values(":to", s(to));
+            let answer = query.send().await.map_err(failed("Query"))?;
+            answer.items.unwrap_or_default().first().map(from_data::<Message>).transpose()
+        });
+        let newest = try_join_all(newest).await?;
+        Ok(newest.into_iter().flatten().max_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id))))
+    }
+}
+
 impl Lists for Interactions {
     async fn rows(&self, wanted: RowsWanted<'_>) -> PortResult<Rows> {
         let RowsWanted { shelf, span, before, filter, most } = wanted;
@@ -109,25 +129,47 @@ impl Lists for Interactions {
 
     async fn latest_message(&self, interaction: &Interaction) -> PortResult<Option<Message>> {
         let Some(last) = &interaction.last_message else { return Ok(None) };
-        let latest = sources(interaction).map(|source| async move {
-            let (from, to) = keys::messages_until(&source.interaction, last.at);
-            let query = self.table.client.query().table_name(&*self.table.name).scan_index_forward(false).limit(1);
-            let query = query
-                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-                .expression_attribute_values(":pk", s(keys::conversation(&source.conversation)))
-                .expression_attribute_values(":from", s(from))
-                .expression_attribute_values(":to", s(to));
-            let answer = query.send().await.map_err(failed("Query"))?;
-            answer.items.unwrap_or_default().first().map(from_data::<Message>).transpose()
-        });
-        let latest = try_join_all(latest).await?;
-        Ok(latest.into_iter().flatten().max_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id))))
+        let latest = self.newest(interaction, last, false).await?;
+        // The interaction tells when it was written. An answer that is a moment old would show the one before for as
+        // long as nobody opens the thread.
+        let is_there = latest.as_ref().is_some_and(|latest| latest.at >= last.at);
+        if is_there { Ok(latest) } else { self.newest(interaction, last, true).await }
     }
 
     async fn documents(&self, interactions: &[InteractionId]) -> PortResult<Vec<Document>> {
         match &self.documents {
             Some(documents) => documents.of(interactions).await,
             None => Ok(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::testing::Stub;
+    use domain::fixtures;
+    use domain::interaction::Status;
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::codec::data_item;
+
+    #[tokio::test]
+    async fn a_latest_message_that_the_first_answer_lacks_is_read_as_it_is_now() {
+        let [before, now] = [1, 2].map(|second| Timestamp::from_second(second).unwrap());
+        let stub = Stub::start(move |call| {
+            let message = fixtures::message(if call.body["ConsistentRead"] == true { now } else { before });
+            let item = data_item(keys::event(&fixtures::account().id, "any"), &message).unwrap();
+            Some((200, json!({"Items": [serde_dynamo::Item::from(item)], "Count": 1}).to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        for (at, calls) in [(before, 1), (now, 2)] {
+            let last_message = Some(LastMessage { at, from_customer: true });
+            let interaction = Interaction { last_message, ..fixtures::interaction(Status::Open, before) };
+            assert_eq!(store.latest_message(&interaction).await.unwrap().unwrap().at, at);
+            assert_eq!(stub.calls().len(), calls);
         }
     }
 }

@@ -286,6 +286,17 @@ class World {
   }
 }
 
+/** Something happened meanwhile; the machine wakes, and knows of it. */
+async function comesBack(server: Server, it_: Awaited<ReturnType<typeof connected>>) {
+  server.step(4, 1)
+  it_.failing = false
+  it_.feed.wake()
+  await it_.settle()
+  it_.open()
+  await it_.settle()
+  expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
+}
+
 describe('the feed', () => {
   it('ends in the state of the server after any order, repetition and loss of frames', async () => {
     await fc.assert(
@@ -407,13 +418,7 @@ describe('the feed', () => {
     it_.cut()
     await it_.pass(20_000)
     expect(it_.states.at(-1)).toBe(0)
-    server.step(4, 1)
-    it_.failing = false
-    it_.feed.wake()
-    await it_.settle()
-    it_.open()
-    await it_.settle()
-    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
+    await comesBack(server, it_)
   })
 
   it('is lost once the browser says that there is no network, and comes back with it', async () => {
@@ -423,13 +428,7 @@ describe('the feed', () => {
     it_.feed.lose()
     it_.feed.lose()
     expect(it_.states.at(-1)).toBe(0)
-    server.step(4, 1)
-    it_.failing = false
-    it_.feed.wake()
-    await it_.settle()
-    it_.open()
-    await it_.settle()
-    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
+    await comesBack(server, it_)
   })
 
   it('reads everything anew when the missed events are gone', async () => {
