@@ -95,7 +95,7 @@ async fn an_agent_who_was_taken_off_an_account_reads_none_of_its_texts_and_misse
     assert_eq!(types(&feed(&desk, &["supervisor"]).await), ["message", "message", "withdrawn", "presence"]);
     // What the API shows and what a socket gets come from the same place.
     let reader = Reader { agent, oversees: false };
-    let configuration = store::Configuration::new(desk.deployment.aws.dynamodb(), "config");
+    let configuration = store::Configuration::new(desk.deployment.aws.dynamodb(), "config", "interactions");
     let socket = store.events_for::<AgentEvent>(&configuration, reader, 0, 200, Timestamp::now()).await.unwrap().events;
     assert_eq!(serde_json::to_value(&socket[0].event).unwrap(), events[0]);
 }
@@ -105,7 +105,7 @@ async fn an_agent_who_was_just_added_to_an_account_is_told_everything_although_t
     let desk = Desk::open("ADDED", 5).await;
     let (configuration, agent) = (&desk.deployment.configuration, &desk.agents[0]);
     desk.take_off(agent).await;
-    let another = store::Configuration::new(desk.deployment.aws.dynamodb(), "config");
+    let another = store::Configuration::new(desk.deployment.aws.dynamodb(), "config", "interactions");
     assert!(!another.may_read(agent, &desk.account.id).await.unwrap());
     let (before, version) = configuration.get::<Account>(desk.account.id.as_str()).await.unwrap().unwrap();
     configuration.put(&desk.account, Write::Replace { before: &before, version }, Vec::new()).await.unwrap();

@@ -416,16 +416,20 @@ async fn together(counted: &mut Counted, line: &Account) {
     write("Good morning, where is my order?").await;
     let paths = counted.all_offered(customers.len()).await;
     let agent = counted.agent.clone();
+    let one = async |method: Method, of: &str, path: &str, name: &str, body: &Value| {
+        let key = format!("{name} {of}");
+        let reply = agent.call_with(method, &format!("{of}{path}"), &[("idempotency-key", &key)], Some(body)).await;
+        reply.unwrap().ok().unwrap()
+    };
     let command = async |method: Method, path: &str, name: &str, body: &Value| {
-        let all = paths.iter().map(async |of| {
-            let key = format!("{name} {of}");
-            let reply = agent.call_with(method.clone(), &format!("{of}{path}"), &[("idempotency-key", &key)], Some(body)).await;
-            reply.unwrap().ok().unwrap()
-        });
+        let all = paths.iter().map(|of| one(method.clone(), of, path, name, body));
         futures_util::future::join_all(all).await;
     };
-    command(Method::POST, "/accept", "accept", &json!({})).await;
-    command(Method::PUT, "/tab", "tab", &json!({})).await;
+    // A person accepts and opens one after the other.
+    for of in &paths {
+        one(Method::POST, of, "/accept", "accept", &json!({})).await;
+        one(Method::PUT, of, "/tab", "tab", &json!({})).await;
+    }
     for number in 0..each_way {
         if number > 0 {
             write(&format!("It has the number 47{number} and was to come on Monday.")).await;

@@ -428,7 +428,8 @@ async fn the_sweep_sends_the_wakes_of_a_change_whose_writer_died() {
     let world = World::start(7).await;
     let path = world.accepted(&world.customer("+393339999920")).await;
     // Anna is removed from the account. The writer died two minutes ago, before it could send the wakes.
-    let configuration = store::Configuration::new(world.aws().dynamodb(), world.stack.output("ConfigTable").unwrap());
+    let [config, interactions] = ["ConfigTable", "InteractionsTable"].map(|table| world.stack.output(table).unwrap());
+    let configuration = store::Configuration::new(world.aws().dynamodb(), config, interactions);
     let (before, version) = configuration.get::<Account>(&world.account().id).await.unwrap().unwrap();
     let anna = world.anna().1.id.parse::<AgentId>().unwrap();
     let mut account = before.clone();

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::fixtures;
-use domain::ids::AgentId;
+use domain::ids::{AgentId, ContactId, InteractionId};
+use domain::interaction::{Interaction, Status};
+use engine::ports::{Commit, Committed, Membership, Store as _};
 use store::{Write, Written};
 use ulid::Ulid;
 
@@ -72,4 +74,48 @@ async fn a_deleted_account_leaves_no_items() {
     deployment.configuration.put(&account, Write::New, Vec::new()).await.unwrap();
     deployment.configuration.delete(&account, 1, &[]).await.unwrap();
     assert_eq!(items(&deployment).await, BTreeSet::new());
+}
+
+/// How many seats the agent's presence has; `None` if there is no presence.
+async fn seats(deployment: &Deployment, agent: &AgentId) -> Option<usize> {
+    let get = deployment.aws.dynamodb().get_item().table_name("interactions").consistent_read(true);
+    let get = get.key("pk", AttributeValue::S(format!("AGENT#{agent}"))).key("sk", AttributeValue::S("PRESENCE".to_owned()));
+    let presence = get.send().await.unwrap().item?;
+    Some(presence.get("seats").map_or(0, |seats| seats.as_bs().unwrap().len()))
+}
+
+/// Has the agent accept a new interaction of the account.
+async fn accepts(deployment: &Deployment, agent: &AgentId, number: u128) -> Committed {
+    let (id, at) = (Ulid::from_parts(9, number), jiff::Timestamp::UNIX_EPOCH);
+    let new = Interaction {
+        id: InteractionId::from_ulid(id),
+        contact: ContactId::from_ulid(id),
+        version: 1,
+        ..fixtures::interaction(Status::Open, at)
+    };
+    assert_eq!(deployment.store.commit(Commit::plain(None, new.clone())).await.unwrap(), Committed::Done);
+    let held = Interaction { version: 2, agent: Some(agent.clone()), ..new.clone() };
+    let membership = Some(Membership { agent: agent.clone(), account: new.account.clone(), queue: None });
+    deployment.store.commit(Commit { membership, ..Commit::plain(Some(new), held) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_who_leaves_has_no_seat_any_more_however_many_leave() {
+    let deployment = Deployment::new().await;
+    let anna = deployment.ready_agent("anna", 50).await;
+    let with_anna = |numbers: std::ops::RangeInclusive<u128>| -> Vec<AgentId> { agents(numbers).into_iter().chain([anna.clone()]).collect() };
+    let account = Account { agents: with_anna(1..=400), ..fixtures::account() };
+    deployment.configuration.put(&account, Write::New, Vec::new()).await.unwrap();
+    let mut now = (account, 1);
+    for (number, left) in [(1, 1..=399), (3, 1..=90)] {
+        assert_eq!(seats(&deployment, &anna).await, Some(0));
+        assert_eq!(accepts(&deployment, &anna, number).await, Committed::Done);
+        assert_eq!(seats(&deployment, &anna).await, Some(1));
+        // She leaves with one other, in the write itself, and then with three hundred, in steps before it.
+        now = becomes(&deployment, (&now.0, now.1), &agents(left.clone())).await;
+        assert_eq!(seats(&deployment, &anna).await, Some(0));
+        assert_eq!(accepts(&deployment, &anna, number + 1).await, Committed::NotAMember);
+        now = becomes(&deployment, (&now.0, now.1), &with_anna(left)).await;
+    }
+    assert_eq!(seats(&deployment, &agents([399])[0]).await, None, "nobody gets a presence by leaving");
 }

@@ -107,7 +107,7 @@ impl Deployment {
         aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
         let store = Interactions::new(dynamodb.clone(), "interactions", "config").writing(Form::Compact);
         let store = store.with_documents(Documents::new(dynamodb.clone(), "derived"));
-        let configuration = Configuration::new(dynamodb, "config");
+        let configuration = Configuration::new(dynamodb, "config", "interactions");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
         Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy, warm: std::sync::OnceLock::new() }

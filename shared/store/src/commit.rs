@@ -2,6 +2,7 @@
 //! a message alone is a plain write.
 
 use audit::Entry;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
@@ -18,7 +19,7 @@ use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, O
 use jiff::Timestamp;
 
 use crate::codec::{Item, PortResult, REPORT, TOLD, data_item, from_data, item, n, s, to_attribute, versioned_item};
-use crate::config::{audit_items, entity_key, leaving_key, member_key};
+use crate::config::{audit_items, entity_key, leaving_key, member_key, seat};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::table::Put;
@@ -107,18 +108,24 @@ impl Transaction<'_, Committed> {
     /// Checks the membership, which is in the other table. The cached view behind the decision may be old.
     fn check_membership(&mut self, config_table: &str, membership: &Membership, known: KnownBy) {
         let Membership { agent, account, queue } = membership;
-        if known == KnownBy::Items {
-            let account = member_key::<Account>(account.as_str(), agent);
-            let queue = queue.as_ref().map(|queue| member_key::<Queue>(queue.as_str(), agent));
-            for key in [Some(account), queue].into_iter().flatten() {
-                self.check_in(config_table, key, Expression::new("attribute_exists(pk)"), Committed::NotAMember);
+        let keys = match known {
+            // The presence is written with a condition on its seats.
+            KnownBy::Seats => return,
+            KnownBy::Items => {
+                let queue = queue.as_ref().map(|queue| member_key::<Queue>(queue.as_str(), agent));
+                let keys = [Some(member_key::<Account>(account.as_str(), agent)), queue];
+                keys.map(|key| Some((key?, Expression::new("attribute_exists(pk)"))))
             }
-            return;
-        }
-        let account = (entity_key::<Account>(account.as_str()), "contains(#data.agents, :agent)");
-        let queue = queue.as_ref().map(|queue| (entity_key::<Queue>(queue.as_str()), "contains(#data.members, :agent)"));
-        for (key, condition) in [Some(account), queue].into_iter().flatten() {
-            let condition = Expression::new(condition).name("#data", "data").value(":agent", s(agent.as_str()));
+            KnownBy::Lists => {
+                let has = |list: &str| {
+                    let condition = Expression::new(format!("contains(#data.{list}, :agent)"));
+                    condition.name("#data", "data").value(":agent", s(agent.as_str()))
+                };
+                let queue = queue.as_ref().map(|queue| (entity_key::<Queue>(queue.as_str()), has("members")));
+                [Some((entity_key::<Account>(account.as_str()), has("agents"))), queue]
+            }
+        };
+        for (key, condition) in keys.into_iter().flatten() {
             self.check_in(config_table, key, condition, Committed::NotAMember);
         }
     }
@@ -132,10 +139,13 @@ fn command_item(id: &str, owner: &str, now: Timestamp) -> Item {
     mark
 }
 
-/// Where a membership is looked up.
+/// Where a membership is looked up, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KnownBy {
-    /// By the member's own items, at which agents don't meet each other.
+    /// By the [seats](crate::config::seat) in the agent's presence, which the commit writes anyway.
+    Seats,
+    /// By the member's own items, at which agents don't meet each other. A presence that is written with them gets its
+    /// seats.
     Items,
     /// By the lists in the account and the queue. They always say the truth, but each of them is one item, at which
     /// all commits that check it at the same instant are in conflict.
@@ -195,7 +205,26 @@ fn meaning(lost: Vec<(Committed, Cause)>) -> Committed {
 const RINGING: [&str; 2] = ["#first", "#second"];
 const UNTIL: [&str; 2] = [":first", ":second"];
 
-fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, changes: &[(InteractionId, SlotChange)], now: Timestamp) {
+/// The conditions on seats: that of the account, and that of the queue.
+const SEATS: [(&str, &str); 2] = [(":account", "contains(seats, :account)"), (":queue", "contains(seats, :queue)")];
+
+/// The agent whose presence is written for a membership, and the seats that prove it.
+fn seats_of(commit: &Commit) -> Option<(&AgentId, Vec<Blob>)> {
+    let Membership { agent, account, queue } = commit.membership.as_ref()?;
+    commit.slots().get(agent)?.iter().any(|(_, slots)| slots.occupy).then_some(())?;
+    let queue = queue.as_ref().map(|queue| seat::<Queue>(queue.as_str()));
+    let seats = [Some(seat::<Account>(account.as_str())), queue].into_iter().flatten().collect::<Option<_>>()?;
+    Some((agent, seats))
+}
+
+/// `seats` are those that the membership needs, and how it is known.
+fn change_slots(
+    transaction: &mut Transaction<'_, Committed>,
+    agent: &AgentId,
+    changes: &[(InteractionId, SlotChange)],
+    seats: Option<(&[Blob], KnownBy)>,
+    now: Timestamp,
+) {
     let (mut set, mut remove) = (Vec::new(), Vec::new());
     let (mut add, mut delete) = (vec!["revision :one"], Vec::new());
     let mut names = Vec::new();
@@ -268,6 +297,19 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
     if must_exist {
         conditions.push("attribute_exists(pk)");
     }
+    match seats {
+        Some((seats, KnownBy::Seats)) => {
+            for ((placeholder, condition), seat) in SEATS.into_iter().zip(seats) {
+                conditions.push(condition);
+                values.push((placeholder, AttributeValue::B(seat.clone())));
+            }
+        }
+        Some((seats, KnownBy::Items)) => {
+            add.push("seats :seats");
+            values.push((":seats", AttributeValue::Bs(seats.to_vec())));
+        }
+        Some((_, KnownBy::Lists)) | None => {}
+    }
     let clauses = [("SET", set.join(", ")), ("ADD", add.join(", ")), ("DELETE", delete.join(", ")), ("REMOVE", remove.join(", "))];
     let expression: Vec<String> =
         clauses.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(verb, parts)| format!("{verb} {parts}")).collect();
@@ -277,7 +319,12 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
     // If the revision is as it was read, there is room. Anything else that is wrong is found when the presence is
     // read again.
     let based = changes.iter().any(|(_, slots)| slots.revision.is_some());
-    let lost = if occupies && !based { Committed::AtCapacity } else { Committed::Conflict };
+    let lost = match seats {
+        // Whatever was lost: the next attempt tells, which looks elsewhere for the membership.
+        Some((_, KnownBy::Seats)) => Committed::NotAMember,
+        _ if occupies && !based => Committed::AtCapacity,
+        _ => Committed::Conflict,
+    };
     transaction.update(keys::presence(agent), change, condition, lost);
 }
 
@@ -328,6 +375,13 @@ impl Interactions {
     }
 
     pub(crate) async fn write_commit(&self, commit: Commit) -> PortResult<Committed> {
+        // Nobody has a seat before the first commit that is told by items.
+        if seats_of(&commit).is_some() {
+            match self.attempt(&commit, KnownBy::Seats).await? {
+                Committed::NotAMember => {}
+                outcome => return Ok(outcome),
+            }
+        }
         match self.attempt(&commit, KnownBy::Items).await? {
             // A member may have no item, in an account that the version before wrote last.
             Committed::NotAMember => self.attempt(&commit, KnownBy::Lists).await,
@@ -349,8 +403,10 @@ impl Interactions {
         if let Some(merged) = &commit.merged {
             self.change(&mut transaction, merged, false)?;
         }
+        let seats = seats_of(commit);
         for (agent, changes) in commit.slots() {
-            change_slots(&mut transaction, &agent, &changes, now);
+            let seats = seats.as_ref().filter(|(member, _)| **member == agent).map(|(_, seats)| (seats.as_slice(), known));
+            change_slots(&mut transaction, &agent, &changes, seats, now);
         }
         for (item, (message, _)) in messages.into_iter().zip(&commit.messages) {
             transaction.put_new(item, Committed::Conflict);
@@ -629,35 +685,83 @@ mod tests {
         for (_, item) in calls.iter().flat_map(touched) {
             assert!(all.insert(item.clone()), "{item} is in two of the transactions");
         }
-        assert_eq!(touched(&calls[7]).iter().filter(|(name, _)| name == "ConditionCheck").count(), 2, "at the account and at the queue");
+        assert_eq!(touched(&calls[7]).iter().filter(|(name, _)| name == "ConditionCheck").count(), 0, "the presence has its seats");
     }
 
-    #[tokio::test]
-    async fn where_members_have_no_items_the_account_and_the_queue_are_asked() {
-        let stub = Stub::start(|call| {
-            let items = touched(call);
-            let by_items = items.iter().any(|(_, item)| item.contains("members#"));
-            if !by_items {
+    /// A table that refuses a transaction where `refused` says so of one of its items, and what was asked of it.
+    async fn refusing(refused: impl Fn(&Value) -> bool + Send + Sync + 'static) -> (Interactions, Stub) {
+        let stub = Stub::start(move |call| {
+            let reasons: Vec<_> = call.body["TransactItems"].as_array().unwrap().iter().map(&refused).collect();
+            if !reasons.contains(&true) {
                 return Some((200, "{}".to_owned()));
             }
-            let reason = |(_, item): &(String, String)| {
-                json!({ "Code": if item.contains("members#account") { "ConditionalCheckFailed" } else { "None" } })
-            };
-            let reasons: Vec<_> = items.iter().map(reason).collect();
-            let refusal = json!({ "__type": "TransactionCanceledException", "Message": "no", "CancellationReasons": reasons });
+            let codes = reasons.iter().map(|refused| json!({ "Code": if *refused { "ConditionalCheckFailed" } else { "None" } }));
+            let codes: Vec<_> = codes.collect();
+            let refusal = json!({ "__type": "TransactionCanceledException", "Message": "no", "CancellationReasons": codes });
             Some((400, refusal.to_string()))
         })
         .await;
-        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        (Interactions::new(stub.aws.dynamodb(), "interactions", "config"), stub)
+    }
+
+    /// The change and the condition of the presence in a transaction.
+    fn presence_in(call: &Call) -> (String, String) {
+        let updates = call.body["TransactItems"].as_array().unwrap().iter().map(|action| &action["Update"]);
+        let presence = updates.into_iter().find(|update| update["Key"]["sk"]["S"] == "PRESENCE").unwrap();
+        let text = |name: &str| presence[name].as_str().unwrap_or_default().to_owned();
+        (text("UpdateExpression"), text("ConditionExpression"))
+    }
+
+    fn without_seat(action: &Value) -> bool {
+        action["Update"]["ConditionExpression"].as_str().is_some_and(|condition| condition.contains("seats"))
+    }
+
+    fn checked(call: &Call) -> Vec<String> {
+        let checks = touched(call).into_iter().filter(|(name, _)| name == "ConditionCheck");
+        checks.map(|(_, item)| item.split('/').next().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_member_with_seats_accepts_by_the_presence_alone() {
+        let (store, stub) = refusing(|_| false).await;
         assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::Done);
-        let checked = |call: &Call| -> Vec<String> {
-            let checks = touched(call).into_iter().filter(|(name, _)| name == "ConditionCheck");
-            checks.map(|(_, item)| item.split('/').next().unwrap().to_owned()).collect()
-        };
-        let calls = stub.calls();
-        assert_eq!(calls.len(), 2);
-        assert!(checked(&calls[0]).iter().all(|item| item.starts_with("config members#")), "{:?}", checked(&calls[0]));
-        assert_eq!(checked(&calls[1]), ["config account", "config queue"]);
+        let [call] = &stub.calls()[..] else { panic!("one transaction") };
+        let (change, condition) = presence_in(call);
+        assert!(condition.contains("contains(seats, :account) AND contains(seats, :queue)"), "{condition}");
+        assert!(!change.contains("seats"), "{change}");
+        assert_eq!(checked(call), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn the_items_of_a_member_without_seats_leave_them_in_the_presence() {
+        let (store, stub) = refusing(without_seat).await;
+        assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::Done);
+        let [_, call] = &stub.calls()[..] else { panic!("two transactions") };
+        let (change, condition) = presence_in(call);
+        assert!(change.contains("seats :seats") && !condition.contains("seats"), "{change}; {condition}");
+        assert!(checked(call).iter().all(|item| item.starts_with("config members#")) && checked(call).len() == 2, "{:?}", checked(call));
+    }
+
+    #[tokio::test]
+    async fn where_members_have_no_items_the_account_and_the_queue_are_asked_and_leave_no_seats() {
+        let no_item = |action: &Value| action["ConditionCheck"]["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("members#"));
+        let (store, stub) = refusing(move |action| without_seat(action) || no_item(action)).await;
+        assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::Done);
+        let [_, _, call] = &stub.calls()[..] else { panic!("three transactions") };
+        assert_eq!(checked(call), ["config account", "config queue"]);
+        // Such a list may be about to lose the agent, and then nobody would take the seat away.
+        assert!(!presence_in(call).0.contains("seats"));
+    }
+
+    #[tokio::test]
+    async fn whether_an_agent_has_no_seat_or_no_room_is_told_by_the_second_attempt() {
+        let full = |action: &Value| action["Update"]["Key"]["sk"]["S"] == "PRESENCE";
+        let (store, stub) = refusing(full).await;
+        assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::AtCapacity);
+        assert_eq!(stub.calls().len(), 2);
+        let (store, stub) = refusing(|action| action["Put"]["Item"]["sk"]["S"].as_str().is_some_and(|sk| sk.starts_with("INT#"))).await;
+        assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::Conflict);
+        assert_eq!(stub.calls().len(), 1, "whoever comes second is told at once");
     }
 
     type Items = Arc<Mutex<HashMap<String, Value>>>;

@@ -35,6 +35,7 @@ use tokens::Tokens;
 
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key, member_key};
+pub(crate) use members::seat;
 pub use leaving::Leaving;
 pub use singletons::Singleton;
 pub use trail::AuditQuery;
@@ -45,6 +46,8 @@ pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 #[derive(Clone)]
 pub struct Configuration {
     table: Table,
+    /// The table of the presences, which hold [seats](members).
+    presences: Table,
     recent: Recent,
     accounts: Cached<Vec<Account>>,
     queues: Cached<BTreeMap<QueueId, Queue>>,
@@ -69,10 +72,11 @@ impl std::fmt::Debug for Configuration {
 }
 
 impl Configuration {
-    /// The configuration table with this name.
-    pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
+    /// The configuration table with this name. The presences of members are in `interactions`.
+    pub fn new(client: Client, table: impl Into<Arc<str>>, interactions: impl Into<Arc<str>>) -> Self {
         Self {
-            table: Table::new(client, table),
+            table: Table::new(client.clone(), table),
+            presences: Table::new(client, interactions),
             recent: Arc::default(),
             accounts: Arc::default(),
             queues: Arc::default(),

@@ -188,7 +188,16 @@ impl<'a, L> Transaction<'a, L> {
         self.update_at(key, change, Some(condition), lost);
     }
 
+    /// Changes an item of another table if the condition holds.
+    pub(crate) fn update_in(&mut self, table: &str, key: Key, change: Expression, condition: Expression, lost: L) {
+        self.update_of(table, key_item(key), change, Some(condition), lost);
+    }
+
     fn update_at(&mut self, key: Item, change: Expression, condition: Option<Expression>, lost: L) {
+        self.update_of(self.table, key, change, condition, lost);
+    }
+
+    fn update_of(&mut self, table: &str, key: Item, change: Expression, condition: Option<Expression>, lost: L) {
         let Expression { text: change, mut names, mut values } = change;
         let condition = condition.map(|condition| {
             names.extend(condition.names);
@@ -196,7 +205,7 @@ impl<'a, L> Transaction<'a, L> {
             condition.text
         });
         let (change, names, values) = Expression { text: change, names, values }.parts();
-        let update = Update::builder().table_name(self.table).set_key(Some(key)).update_expression(change);
+        let update = Update::builder().table_name(table).set_key(Some(key)).update_expression(change);
         let update = update.set_condition_expression(condition).set_expression_attribute_names(names);
         let update = update.set_expression_attribute_values(values).build();
         self.push(update.map(|update| TransactWriteItem::builder().update(update).build()), lost);

@@ -8,12 +8,12 @@ use engine::ports::System;
 use crate::{Configuration, Documents, Form, Interactions};
 
 impl Configuration {
-    /// Reads `CONFIG_TABLE`.
+    /// Reads `CONFIG_TABLE` and `INTERACTIONS_TABLE`.
     ///
     /// # Errors
-    /// The variable is missing.
+    /// A variable is missing.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self::new(aws.dynamodb(), env.required("CONFIG_TABLE")?))
+        Ok(Self::new(aws.dynamodb(), env.required("CONFIG_TABLE")?, env.required("INTERACTIONS_TABLE")?))
     }
 }
 

@@ -363,7 +363,7 @@ mod tests {
             Some((200, item.to_string()))
         })
         .await;
-        (Configuration::new(stub.aws.dynamodb(), "config"), stub)
+        (Configuration::new(stub.aws.dynamodb(), "config", "interactions"), stub)
     }
 
     /// An attribute as the service writes it.

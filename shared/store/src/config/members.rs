@@ -7,26 +7,71 @@
 //! **An item says that its agent is a member.** So it is written after or with the account, and deleted before or with
 //! it. A member without an item is possible: accounts that the version before wrote have none until their next write,
 //! and large ones get theirs in several steps. Whoever finds no item asks the account itself.
+//!
+//! **A seat says so too.** It is an entry in the agent's presence, which an acceptance writes in any case, so it costs
+//! nothing to look there. The acceptance that finds none looks at the items, and leaves the seats that they prove, in
+//! one transaction. An item and its seat are deleted in one transaction.
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::AgentId;
 use engine::ports::{PortError, System, World as _};
+use ulid::Ulid;
 
 use super::keys::{complete_key, entity_key, member_key};
 use super::writes::{ATTEMPTS, Written, unless_moved};
 use super::{Configuration, Entity, Revision};
-use crate::codec::{PortResult, item};
+use crate::codec::{PortResult, item, text};
+use crate::keys;
 use crate::transaction::{Expression, Outcome, Transaction};
 
-/// The most member items in one transaction. DynamoDB allows 100 actions, and the deletion of an account has 24
-/// others.
+/// The most actions for members in one transaction. DynamoDB allows 100, and the deletion of an account has 24 others.
 const MOST: usize = 60;
+
+/// Of a member who leaves, the item and the presence change.
+const LEAVES: usize = 2;
+
+/// The seat of an account's or a queue's member: 17 bytes, since a presence with many of them must not cost another
+/// unit. `None` if the id has another form, then there is no seat.
+pub(crate) fn seat<T: Entity>(id: &str) -> Option<Blob> {
+    let (_, ulid) = id.split_once('_')?;
+    let mut seat = vec![*T::KIND.as_bytes().first()?];
+    seat.extend(Ulid::from_string(ulid).ok()?.to_bytes());
+    Some(Blob::new(seat))
+}
+
+/// Agents who leave an account or a queue.
+#[derive(Debug, Default)]
+struct Leavers {
+    agents: Vec<AgentId>,
+    /// Those of them who have a presence.
+    present: BTreeSet<AgentId>,
+}
+
+impl Leavers {
+    /// Adds the deletion of their items and seats. It loses with `moved` where a presence has come meanwhile.
+    fn add<T: Entity, L>(&self, transaction: &mut Transaction<'_, L>, presences: &str, id: &str, moved: impl Fn() -> L) {
+        for agent in &self.agents {
+            transaction.delete(member_key::<T>(id, agent), None, moved());
+            let Some(seat) = seat::<T>(id) else { continue };
+            let presence = keys::presence(agent);
+            if self.present.contains(agent) {
+                let leave = Expression::new("DELETE seats :seats").value(":seats", AttributeValue::Bs(vec![seat]));
+                transaction.update_in(presences, presence, leave, Expression::new("attribute_exists(pk)"), moved());
+            } else {
+                // An update would make a presence of nothing but its key.
+                transaction.check_in(presences, presence, Expression::absent(), moved());
+            }
+        }
+    }
+}
 
 /// The changes of member items that come with a write.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    left: Vec<AgentId>,
+    left: Leavers,
     came: Vec<AgentId>,
     /// Whether the note that all members have items must be written.
     completes: bool,
@@ -35,18 +80,16 @@ pub(super) struct Moves {
 impl Moves {
     /// Whether they fit into the transaction of the write.
     pub(super) fn fit(&self) -> bool {
-        self.left.len() + self.came.len() <= MOST
+        self.left.agents.len() * LEAVES + self.came.len() <= MOST
     }
 
-    /// Adds them to the transaction of the write. If they don't fit, the members who left are forgotten before, and
-    /// those who came are noted afterwards.
-    pub(super) fn add<T: Entity>(&self, transaction: &mut Transaction<'_, Written>, id: &str) {
+    /// Adds them to the transaction of the write; `presences` is the table of the presences. If they don't fit, the
+    /// members who left are forgotten before, and those who came are noted afterwards.
+    pub(super) fn add<T: Entity>(&self, transaction: &mut Transaction<'_, Written>, presences: &str, id: &str) {
         if !self.fit() {
             return;
         }
-        for agent in &self.left {
-            transaction.delete(member_key::<T>(id, agent), None, Written::Moved);
-        }
+        self.left.add::<T, _>(transaction, presences, id, || Written::Moved);
         for agent in &self.came {
             transaction.put(item(member_key::<T>(id, agent)), None, Written::Moved);
         }
@@ -69,7 +112,7 @@ impl Configuration {
         let (had, has) = (members_of(before), members_of(Some(entity)));
         // An account of the form before this one has no items yet.
         let complete = before.is_some() && self.table.get(complete_key::<T>(entity.id())).await?.is_some();
-        let left = had.difference(&has).cloned().collect();
+        let left = self.leavers(had.difference(&has).cloned().collect()).await?;
         let came = has.into_iter().filter(|agent| !(complete && had.contains(agent))).collect();
         Ok(Moves { left, came, completes: !complete })
     }
@@ -80,23 +123,32 @@ impl Configuration {
     pub(super) async fn forget_members<T: Entity>(&self, id: &str, agents: &[AgentId]) -> PortResult<()> {
         // From now on not all members have items.
         self.table.delete(complete_key::<T>(id)).await?;
-        for some in agents.chunks(MOST) {
-            let mut transaction = self.table.transaction();
-            some.iter().for_each(|agent| transaction.delete(member_key::<T>(id, agent), None, ()));
-            self.surely(transaction).await?;
+        for some in agents.chunks(MOST / LEAVES) {
+            self.forget_some::<T>(id, some).await?;
         }
         Ok(())
     }
 
-    /// Sends a transaction without conditions until it is written.
-    async fn surely(&self, transaction: Transaction<'_, ()>) -> PortResult<()> {
+    async fn forget_some<T: Entity>(&self, id: &str, agents: &[AgentId]) -> PortResult<()> {
         for attempt in 1..=ATTEMPTS {
-            if transaction.clone().send().await? == Outcome::Done {
+            let mut transaction = self.table.transaction();
+            self.leavers(agents.to_vec()).await?.add::<T, _>(&mut transaction, &self.presences.name, id, || ());
+            if transaction.send().await? == Outcome::Done {
                 return Ok(());
             }
             System.pause(attempt).await;
         }
         Err(PortError { operation: "forget members", reason: format!("still in conflict after {ATTEMPTS} attempts") })
+    }
+
+    /// Looks which of these agents have a presence.
+    async fn leavers(&self, agents: Vec<AgentId>) -> PortResult<Leavers> {
+        if agents.is_empty() {
+            return Ok(Leavers::default());
+        }
+        let presences = self.presences.batch(agents.iter().map(keys::presence).collect()).await?;
+        let present = presences.iter().filter_map(|item| keys::agent_at(text(item, "pk")?)).collect();
+        Ok(Leavers { agents, present })
     }
 
     /// Deletes what leads to the members of an entity that is about to be deleted.
@@ -138,6 +190,25 @@ impl Configuration {
 
     /// Does what must come before the write: see [`Configuration::forget_members`].
     pub(super) async fn before_write<T: Entity>(&self, id: &str, moves: &Moves) -> PortResult<()> {
-        if moves.fit() { Ok(()) } else { self.forget_members::<T>(id, &moves.left).await }
+        if moves.fit() { Ok(()) } else { self.forget_members::<T>(id, &moves.left.agents).await }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::account::Account;
+    use domain::queue::Queue;
+
+    use super::seat;
+
+    #[test]
+    fn accounts_and_queues_have_different_seats_whatever_their_ids() {
+        let ulid = "01JD5Q4Z6V3W2X1Y0ZABCDEFGH";
+        let seats = [seat::<Account>(&format!("acc_{ulid}")), seat::<Queue>(&format!("que_{ulid}")), seat::<Queue>("que_01JD5Q4Z6V3W2X1Y0ZABCDEFGJ")];
+        let seats: BTreeSet<_> = seats.into_iter().map(|seat| seat.unwrap().into_inner()).collect();
+        assert_eq!((seats.len(), seats.iter().all(|seat| seat.len() == 17)), (3, true));
+        assert_eq!(seat::<Account>("acc_not a ulid"), None);
     }
 }

@@ -178,7 +178,7 @@ impl Configuration {
         for name in had.iter().filter(|name| !has.contains(name)) {
             transaction.delete(unique_key(name), None, Written::Changed);
         }
-        moves.add::<T>(&mut transaction, entity.id());
+        moves.add::<T>(&mut transaction, &self.presences.name, entity.id());
         if let Some(account) = entity.account()
             && let Some(tokens) = ProxyTokens::of(account)
         {
