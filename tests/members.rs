@@ -103,7 +103,8 @@ async fn accepts(deployment: &Deployment, agent: &AgentId, number: u128) -> Comm
 async fn an_agent_who_leaves_has_no_seat_any_more_however_many_leave() {
     let deployment = Deployment::new().await;
     let anna = deployment.ready_agent("anna", 50).await;
-    let with_anna = |numbers: std::ops::RangeInclusive<u128>| -> Vec<AgentId> { agents(numbers).into_iter().chain([anna.clone()]).collect() };
+    let with_anna =
+        |numbers: std::ops::RangeInclusive<u128>| -> Vec<AgentId> { agents(numbers).into_iter().chain([anna.clone()]).collect() };
     let account = Account { agents: with_anna(1..=400), ..fixtures::account() };
     deployment.configuration.put(&account, Write::New, Vec::new()).await.unwrap();
     let mut now = (account, 1);

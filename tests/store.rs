@@ -688,10 +688,8 @@ async fn an_agent_who_accepts_belongs_to_the_account_and_the_queue<B: Bench>(ben
     bench.put_queue(queue_of(2, Vec::new())).await;
     let first = open(bench, 1, 1).await;
     let membership = |agent: &AgentId, queue| Some(Membership { agent: agent.clone(), account: account.id.clone(), queue });
-    let accept = |agent: &AgentId, via: Option<QueueId>| Commit {
-        membership: membership(agent, via),
-        ..commit(Some(&first), &held(&first, agent))
-    };
+    let accept =
+        |agent: &AgentId, via: Option<QueueId>| Commit { membership: membership(agent, via), ..commit(Some(&first), &held(&first, agent)) };
     for (agent, via) in [(&ben, None), (&ben, Some(queue(1))), (&anna, Some(queue(2))), (&anna, Some(queue(3)))] {
         lost(bench, accept(agent, via.clone()), Committed::NotAMember).await;
         assert_eq!(presence(bench, agent).await.load, BTreeSet::new(), "{via:?}");

@@ -35,8 +35,8 @@ use tokens::Tokens;
 
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key, member_key};
-pub(crate) use members::seat;
 pub use leaving::Leaving;
+pub(crate) use members::seat;
 pub use singletons::Singleton;
 pub use trail::AuditQuery;
 pub(crate) use trail::items as audit_items;

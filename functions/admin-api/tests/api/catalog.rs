@@ -647,8 +647,11 @@ async fn the_table_of_prices_is_empty_until_an_administrator_fills_it_and_superv
 #[tokio::test]
 async fn settings_are_as_usual_until_somebody_changes_them_within_their_bounds() {
     let admin = Admin::start().await;
-    let configuration =
-        store::Configuration::new(Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().dynamodb(), "config", "interactions");
+    let configuration = store::Configuration::new(
+        Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().dynamodb(),
+        "config",
+        "interactions",
+    );
     let read = admin.get("/settings").await.is(200);
     assert_eq!(read, json!({"connection_grace": 30, "version": 0}));
     assert_eq!(configuration.connection_grace().await, 30);

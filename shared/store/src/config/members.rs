@@ -196,19 +196,97 @@ impl Configuration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
+    use cloud::testing::{Call, Stub};
     use domain::account::Account;
+    use domain::fixtures;
+    use domain::ids::AgentId;
     use domain::queue::Queue;
+    use serde_json::{Value, json};
+    use ulid::Ulid;
 
-    use super::seat;
+    use super::{MOST, seat};
+    use crate::{Configuration, Write, Written};
 
     #[test]
     fn accounts_and_queues_have_different_seats_whatever_their_ids() {
         let ulid = "01JD5Q4Z6V3W2X1Y0ZABCDEFGH";
-        let seats = [seat::<Account>(&format!("acc_{ulid}")), seat::<Queue>(&format!("que_{ulid}")), seat::<Queue>("que_01JD5Q4Z6V3W2X1Y0ZABCDEFGJ")];
+        let another = seat::<Queue>("que_01JD5Q4Z6V3W2X1Y0ZABCDEFGJ");
+        let seats = [seat::<Account>(&format!("acc_{ulid}")), seat::<Queue>(&format!("que_{ulid}")), another];
         let seats: BTreeSet<_> = seats.into_iter().map(|seat| seat.unwrap().into_inner()).collect();
         assert_eq!((seats.len(), seats.iter().all(|seat| seat.len() == 17)), (3, true));
         assert_eq!(seat::<Account>("acc_not a ulid"), None);
+    }
+
+    fn agents(numbers: std::ops::RangeInclusive<u128>) -> Vec<AgentId> {
+        numbers.map(|number| AgentId::from_ulid(Ulid::from_parts(1, number))).collect()
+    }
+
+    /// What a transaction does with each agent's item and presence: the name of the action, and the condition.
+    fn by_agent(call: &Call) -> BTreeMap<String, Vec<String>> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for action in call.body["TransactItems"].as_array().unwrap() {
+            let (name, action) = action.as_object().unwrap().iter().next().unwrap();
+            let text = |field: &str| action[field].as_str().unwrap_or_default().to_owned();
+            let (pk, sk) = (action["Key"]["pk"]["S"].as_str().unwrap_or_default(), action["Key"]["sk"]["S"].as_str().unwrap_or_default());
+            let does = format!("{name} {} {} {}", text("TableName"), text("UpdateExpression"), text("ConditionExpression"));
+            if let Some(agent) = pk.strip_prefix("AGENT#") {
+                all.entry(agent.to_owned()).or_default().push(does);
+            } else if pk.starts_with("members#") {
+                all.entry(sk.to_owned()).or_default().push(does);
+            }
+        }
+        all
+    }
+
+    /// Takes agents off an account, of whom only those in `present` have a presence. Returns the transactions.
+    async fn taken_off(left: &[AgentId], present: &[AgentId]) -> Vec<Call> {
+        let presences: Vec<Value> =
+            present.iter().map(|agent| json!({ "pk": { "S": format!("AGENT#{agent}") }, "sk": { "S": "PRESENCE" } })).collect();
+        let stub = Stub::start(move |call| {
+            let answer = match call.operation.rsplit_once('.').unwrap().1 {
+                "BatchGetItem" => json!({ "Responses": { "interactions": presences }, "UnprocessedKeys": {} }),
+                "GetItem" => json!({ "Item": { "revision": { "N": "7" } } }),
+                _ => json!({}),
+            };
+            Some((200, answer.to_string()))
+        })
+        .await;
+        let configuration = Configuration::new(stub.aws.dynamodb(), "config", "interactions");
+        let before = Account { agents: left.to_vec(), ..fixtures::account() };
+        let after = Account { agents: Vec::new(), ..before.clone() };
+        let written = configuration.put(&after, Write::Replace { before: &before, version: 1 }, Vec::new()).await.unwrap();
+        assert_eq!(written, Written::Done { version: 2 });
+        stub.calls().into_iter().filter(|call| call.operation.ends_with(".TransactWriteItems")).collect()
+    }
+
+    const LEAVES: &str = "Update interactions DELETE seats :seats attribute_exists(pk)";
+    const STAYS_AWAY: &str = "ConditionCheck interactions  attribute_not_exists(pk)";
+
+    #[tokio::test]
+    async fn the_item_and_the_seat_of_whoever_leaves_are_deleted_in_the_write_itself() {
+        let left = agents(1..=2);
+        let [write] = &taken_off(&left, &left[..1]).await[..] else { panic!("one transaction") };
+        let by_agent = by_agent(write);
+        assert_eq!(by_agent[left[0].as_str()], ["Delete config  ", LEAVES]);
+        assert_eq!(by_agent[left[1].as_str()], ["Delete config  ", STAYS_AWAY]);
+    }
+
+    #[tokio::test]
+    async fn of_many_who_leave_each_item_goes_with_its_seat_before_the_write() {
+        let left = agents(1..=100);
+        let all = taken_off(&left, &left).await;
+        let (before, write) = all.split_at(all.iter().position(|call| by_agent(call).is_empty()).unwrap());
+        let mut gone = BTreeSet::new();
+        for step in before {
+            assert!(step.body["TransactItems"].as_array().unwrap().len() <= MOST);
+            for (agent, does) in by_agent(step) {
+                assert_eq!(does, ["Delete config  ", LEAVES]);
+                assert!(gone.insert(agent));
+            }
+        }
+        assert_eq!(gone.len(), 100);
+        assert!(write[0].body.to_string().contains("revision = :at"), "a step of another write would bring one back unseen");
     }
 }
