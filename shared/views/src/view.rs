@@ -15,6 +15,7 @@ use domain::note::{AlertNote, Note, NoteKind, TriggerNote};
 use domain::notification::Notification;
 use domain::priority::Priority;
 use domain::tag::Tag;
+use domain::values::ClientId;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -238,6 +239,11 @@ pub struct MessageView {
     /// The id of the message that failed, or whose outcome is unknown, and that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_of: Option<MessageId>,
+    /// The id that its sender's client gave it. The client that sent it knows it again by that; another agent's client
+    /// may have given the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub client_id: Option<ClientId>,
     /// What it says in the agents' language, if it was translated, or if an agent wrote it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<Rendering>,
@@ -350,6 +356,7 @@ impl From<&Message> for MessageView {
             attachments: attachments.collect(),
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
             again_of: message.again_of.clone(),
+            client_id: message.client_id.clone(),
             translation: message.translation.clone(),
             forwarded: message.forwarded,
             words: message.words.clone(),

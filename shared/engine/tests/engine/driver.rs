@@ -529,15 +529,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Unwatch(interaction) => (interaction, Event::Unwatch { by: agent }),
         Command::Write(interaction, message, body) => {
             let key = engine.locate(&interaction).await?;
-            let sending = Sending {
-                id: message,
-                content: Content::Text { body },
-                attachments: Vec::new(),
-                reply_to: None,
-                answers: None,
-                again_of: None,
-                translation: None,
-            };
+            let sending = Sending::new(message, Content::Text { body });
             return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
         }
         Command::Note(interaction, message) => {
@@ -551,7 +543,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Start(to, message) => {
             let account = engine.directory.accounts().await?[0].clone();
             let template = ApprovedTemplate::plain("recontact", "it");
-            let start = Start { agent, role: None, to, name: None, message, template };
+            let start = Start { agent, role: None, to, name: None, message, template, client_id: None };
             let told = match engine.start(&account, &start, &mark).await? {
                 Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
                 Started::Before | Started::Refused(_) => None,
@@ -968,7 +960,7 @@ impl Sim {
         let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
         let template = ApprovedTemplate::plain("recontact", "it");
         let message = MessageId::from_ulid(self.world.ulid());
-        let start = Start { agent: agent.clone(), role: None, to: phone(to), name: None, message, template };
+        let start = Start { agent: agent.clone(), role: None, to: phone(to), name: None, message, template, client_id: None };
         let mark = Idempotency::Command { id: format!("start-{}", self.next()) };
         let started = run(self.engine.start(&account, &start, &mark)).unwrap();
         assert!(

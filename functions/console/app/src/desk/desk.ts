@@ -77,7 +77,7 @@ export type Past = api.Interaction
 /** All state of the desk; made once the agent is known. */
 export function makeDesk(given: api.Me) {
   const me = shallowReactive(given)
-  const store = new Store(me.id, shallowMap)
+  const store = new Store(me.id, shallowMap, (message) => outbox.confirm(message))
   const now = ref(Date.now())
   /** The same by the minute: what shows no seconds is drawn no more often. */
   const minute = computed(() => now.value - (now.value % 60_000))
@@ -471,7 +471,7 @@ export function makeDesk(given: api.Me) {
     {
       async send(row) {
         const sent = { path: { id: row.interaction }, key: row.key }
-        return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '' } }) : api.send(caller, { ...sent, body: row.body })
+        return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '', client_id: row.body.client_id } }) : api.send(caller, { ...sent, body: row.body })
       },
       sent: (_, message) => store.applyMessage(message),
       // A browser that keeps nothing: the desk works without.
@@ -525,7 +525,10 @@ export function makeDesk(given: api.Me) {
       const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
       const rows = (await entries<string, KeptRow>()).filter(([key]) => key.startsWith('row:'))
       for (const [key, { row }] of rows) if (row.at < Date.now() - ROWS_LIVE) void del(key)
-      outbox.restore(rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE).map(({ row }) => row))
+      const left = rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE)
+      outbox.restore(left.map(({ row }) => row))
+      // A thread may be here already, and says what arrived.
+      for (const { row } of left) if (store.has(row.interaction, row.key)) outbox.discard(row.key)
     } catch {
       // A browser that keeps nothing; the desk works without.
     }
