@@ -139,9 +139,11 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   const missed = (await last()) - start
   assert.ok(missed >= MISSED, `${missed}`)
   assert.ok(await row(page, leaves).isVisible(), 'nothing of it is known yet')
+  const heard = await page.evaluate(() => window.tones)
   await back()
   await row(page, comes).waitFor()
   await row(page, leaves).waitFor({ state: 'detached' })
+  assert.equal(await page.evaluate(() => window.tones), heard, 'what was offered and accepted meanwhile makes no sound')
   await sameAsFresh()
   const pages = asked.filter((it) => it === 'events').length
   assert.ok(pages <= 2 + missed / 500 && !asked.includes('snapshot'), `${missed} events: ${asked}`)

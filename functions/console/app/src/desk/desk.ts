@@ -189,7 +189,7 @@ export function makeDesk(given: api.Me) {
         release(entry.event.interaction.id)
         if (entry.event.interaction.merged_into) follow(entry.event.interaction.id, entry.event.interaction.merged_into)
       }
-      if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
+      if (effect?.type === 'offered') untold = effect.offer
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
       if (effect?.type === 'message') {
         slim(effect.message.interaction)
@@ -210,19 +210,26 @@ export function makeDesk(given: api.Me) {
           if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
         }
       }
-      soundOffers()
+      soundOffers(live)
     },
+    caughtUp: () => soundOffers(),
     state: (since) => (lostSince.value = since),
     timer: later,
     now: Date.now,
     random: Math.random
   })
 
-  /** Every offer rings until it ends. */
-  function soundOffers() {
-    const ringing = offers.value.filter((offer) => offer.notification?.sound !== false)
-    ring.ring(ringing.length > 0)
-    notices.update(offers.value.map(({ interaction, notification }) => ({ id: interaction.id, title: notification?.text ?? t('offerFrom', { name: nameOf(interaction) }) })))
+  /** Those that ring, and the latest one that nobody was told of. */
+  let rung: Offer[] = []
+  let untold: Offer | undefined
+  /** Every offer rings until it ends. While missed events are read, none begins: it may have ended, too. */
+  function soundOffers(begins = true) {
+    rung = offers.value.filter((offer) => begins || rung.includes(offer))
+    ring.ring(rung.some((offer) => offer.notification?.sound !== false))
+    notices.update(rung.map(({ interaction, notification }) => ({ id: interaction.id, title: notification?.text ?? t('offerFrom', { name: nameOf(interaction) }) })))
+    if (!begins) return
+    if (untold && rung.includes(untold)) announced.value = t('offerFrom', { name: nameOf(untold.interaction) })
+    untold = undefined
   }
 
   const offers = computed<Offer[]>((before) => {
