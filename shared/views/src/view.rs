@@ -46,6 +46,10 @@ pub struct InteractionView {
     pub version: u64,
     /// The agent who has the interaction; `null` if there is none.
     pub agent: Option<AgentId>,
+    /// Since when that agent has it; of a closed interaction, when the agent got it. Absent without an agent, and where
+    /// an earlier version of this software gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
     /// Whether something arrived that the interaction's agent has not seen.
     pub unread: bool,
     /// How many of the customer's messages that agent, or nobody yet, has not seen. Absent: none. An interaction that
@@ -150,6 +154,7 @@ impl From<&Interaction> for InteractionView {
             status: interaction.status,
             version: interaction.version,
             agent: interaction.agent.clone(),
+            assigned_at: interaction.assigned_at,
             unread: interaction.unread,
             unread_count: interaction.unread_count,
             tab_open: interaction.tab_open,
