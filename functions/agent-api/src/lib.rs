@@ -6,7 +6,7 @@
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|
-//! | `GET /me` | none |
+//! | `GET /me` | 1 read |
 //! | `GET /presence` | 1 read |
 //! | `PUT /presence` | 2 reads, 1 transaction |
 //! | `GET /agents/{id}/presence` | 1 read |

@@ -457,6 +457,9 @@ pub enum AgentEvent {
         /// The interaction's id.
         interaction: InteractionId,
     },
+    /// Something changed that `GET /me` shows: the own record or place, an account, a queue, or what is chosen from.
+    /// Read it again.
+    Configuration,
     /// Events that the client does not have are gone, up to this number. Read the interactions and the presence anew.
     Expired,
 }
@@ -510,7 +513,12 @@ impl Told for AgentEvent {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
             Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
             Self::Notification { notification } => notification.interaction.as_ref(),
-            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Deleted { .. } | Self::Expired => None,
+            Self::Withdrawn { .. }
+            | Self::Presence { .. }
+            | Self::Withheld { .. }
+            | Self::Deleted { .. }
+            | Self::Configuration
+            | Self::Expired => None,
         }
     }
 
@@ -524,6 +532,7 @@ impl Told for AgentEvent {
             | Self::Presence { .. }
             | Self::Withheld { .. }
             | Self::Deleted { .. }
+            | Self::Configuration
             | Self::Expired => None,
         }
     }
@@ -572,6 +581,7 @@ impl From<&News> for AgentEvent {
                 Self::Notification { notification: (&Note::of_trigger(trigger.clone(), *at, *at)).into() }
             }
             News::Presence { state } => Self::Presence { state: *state, reason: None, since: None, by: None, by_name: None },
+            News::Configuration => Self::Configuration,
         }
     }
 }

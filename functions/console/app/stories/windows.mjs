@@ -9,7 +9,7 @@
  * 10 the policy never violated · "Hostile names", and what each story listens for
  */
 import assert from 'node:assert/strict'
-import { administers, ask, closes, countsTones, customersWrite, endpoints, known, nothingOpen, story } from './kit/story.mjs'
+import { administers, ask, closes, countsTones, customersWrite, cutsLines, endpoints, keepsLines, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -31,14 +31,14 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
   await ask('agents.anna', 'PUT', 'api', '/presence', { state: 'ready' })
   await button('Presence: Ready').waitFor()
   const account = (await ask('admin', 'GET', 'admin', '/accounts?limit=100')).items.find((it) => it.key === 'META1')
+  // The desk is told of it, and reads it without a reload.
+  const read = page.waitForResponse((answer) => /\/agent\/me$/.test(new URL(answer.url()).pathname))
   await administers('PATCH', `/accounts/${account.id}`, { settings: { recontact: { name: 'recontact_1', language: 'it', parameters: ['there'] } } }, account.version)
   after(async () => {
     const { version } = await ask('admin', 'GET', 'admin', `/accounts/${account.id}`)
     await administers('PATCH', `/accounts/${account.id}`, { settings: { recontact: null } }, version)
   })
-  await known()
-  await page.reload()
-  await button('Presence: Ready').waitFor()
+  await read
 
   // A second window, which nobody has touched yet. One of the two rings, and it is the one that may.
   const second = await context.newPage()

@@ -1097,13 +1097,16 @@ impl Sim {
             News::Interaction { interaction, .. } => (Some(&interaction.id), Notice::INTERACTION),
             News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
             // Nobody is an admin here.
-            News::Alert { .. } | News::TriggerDisabled { .. } => return,
+            News::Alert { .. } | News::TriggerDisabled { .. } | News::Configuration => return,
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
             Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
-            Recipients::Administrators { .. } | Recipients::Supervisors { .. } | Recipients::Overseers { .. } => Vec::new(),
+            Recipients::Administrators { .. }
+            | Recipients::Supervisors { .. }
+            | Recipients::Overseers { .. }
+            | Recipients::Configured { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news

@@ -12,6 +12,7 @@ import { Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
+import { Soon } from '../core/soon'
 import { t } from '../i18n'
 import { said } from '../problems'
 import type { Acts } from './keys'
@@ -183,6 +184,7 @@ export function makeDesk(given: api.Me) {
       const before = entry.event.type === 'interaction' ? store.interactions.get(entry.event.interaction.id) : undefined
       const effect = store.apply(entry)
       if (entry.event.type === 'notification') news.value += 1
+      if (entry.event.type === 'configuration') renewal.call()
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
@@ -241,19 +243,26 @@ export function makeDesk(given: api.Me) {
   const presence = computed(() => store.presence)
   const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
 
-  /** Reads the own role and accounts again. */
-  let renewing = false
-  async function renewMe() {
-    if (renewing) return
-    renewing = true
+  let renewing: Promise<boolean> | undefined
+  /** Reads the own role and accounts again; false: it may work later. */
+  const renewMe = () => (renewing ??= readMe().finally(() => (renewing = undefined)))
+  async function readMe(): Promise<boolean> {
     try {
       Object.assign(me, await api.me(caller))
     } catch {
       // What was refused says so itself.
-    } finally {
-      renewing = false
+      return !(error instanceof Problem && error.mayPass)
     }
   }
+  /** Something of that has changed. What is being read may be from before. */
+  const renewal = new Soon({
+    async run() {
+      await renewing
+      if (!(await renewMe())) renewal.call()
+    },
+    timer: later,
+    random: Math.random
+  })
 
   // ---- Names.
   const account = (id: string) => me.accounts.find((account) => account.id === id)
