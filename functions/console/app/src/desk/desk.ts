@@ -85,7 +85,9 @@ export function makeDesk(given: api.Me) {
   const lostSince = ref<number>()
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
-  const waiting = shallowRef<api.Interaction[]>([])
+  const waiting = shallowRef<api.Waiting['items']>([])
+  /** Whether more wait than are listed. */
+  const moreWaiting = ref(false)
   // One that rings stands among the offers, and may be taken before the next look.
   watch(() => store.offers.size, () => (waiting.value = waiting.value.filter((it) => !store.offers.has(it.id))))
   /** How many wait in the agent's own queues, and since when. */
@@ -327,10 +329,11 @@ export function makeDesk(given: api.Me) {
     if (!looks()) return
     try {
       if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
-      const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
+      if (!me.accounts.some((it) => it.member)) return void (waiting.value = [])
+      const found = await api.waiting(caller)
       // Those that ring here stand among the offers.
-      const found = pages.flatMap((page) => page.items).filter((it) => !it.agent && !store.offers.has(it.id))
-      waiting.value = found.sort((a, b) => a.opened_at.localeCompare(b.opened_at))
+      waiting.value = found.items.filter((it) => !store.offers.has(it.id))
+      moreWaiting.value = found.more
     } catch {
       // The list that is there stays; the bar tells of a lost connection.
     }
@@ -609,7 +612,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, moreWaiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
     places, look,
