@@ -4,10 +4,11 @@ import { computed, reactive, ref, shallowReactive, shallowRef, watch } from 'vue
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
+import { repeated, snapshotOf } from '../core/commands'
 import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import { Store, type Offer, type Snapshot } from '../core/store'
+import { Store, type Offer } from '../core/store'
 import { Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
@@ -142,11 +143,7 @@ export function makeDesk(given: api.Me) {
   }
 
   // ---- The feed.
-  async function snapshot(): Promise<Snapshot> {
-    const mine = await api.mine(caller)
-    // Not at once: what happens after the first answer's number is told of twice then, and never not at all.
-    return { ...mine, presence: await api.presence(caller) }
-  }
+  const snapshot = () => snapshotOf(() => api.mine(caller), () => api.presence(caller))
 
   const feed = new Feed({
     snapshot,
@@ -251,7 +248,9 @@ export function makeDesk(given: api.Me) {
   async function readMe(): Promise<boolean> {
     try {
       Object.assign(me, await api.me(caller))
-    } catch {
+      for (const it of me.accounts) if (it.member) learnNames(it.id)
+      return true
+    } catch (error) {
       // What was refused says so itself.
       return !(error instanceof Problem && error.mayPass)
     }
@@ -360,23 +359,19 @@ export function makeDesk(given: api.Me) {
   // ---- Commands.
   /** Carries out a command on an interaction, with a key, so that a repetition after a lost answer changes nothing. */
   async function command(run: (key: string) => Promise<api.Interaction>): Promise<boolean> {
-    const key = crypto.randomUUID()
-    for (let tries = 0; ; tries += 1) {
-      const asked = store.epoch
-      try {
-        store.applyInteraction(await run(key), asked)
-        return true
-      } catch (error) {
-        // What an AI agent's service refuses it would refuse again, and each call is paid for.
-        if (error instanceof Problem && error.mayPass && !error.kind.startsWith('ai-') && tries < 2) {
-          await new Promise((resolve) => setTimeout(resolve, 1000))
-          continue
-        }
-        const now = error instanceof Problem ? (error.body.interaction as api.Interaction | undefined) : undefined
-        if (now) store.applyInteraction(now, asked)
-        sayProblem(error)
-        return false
-      }
+    let asked = store.epoch
+    const once = (key: string) => {
+      asked = store.epoch
+      return run(key)
+    }
+    try {
+      store.applyInteraction(await repeated(once, () => new Promise((resolve) => setTimeout(resolve, 1000))), asked)
+      return true
+    } catch (error) {
+      const now = error instanceof Problem ? (error.body.interaction as api.Interaction | undefined) : undefined
+      if (now) store.applyInteraction(now, asked)
+      sayProblem(error)
+      return false
     }
   }
 
