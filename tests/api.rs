@@ -564,6 +564,32 @@ async fn a_message_posted_twice_with_the_same_key_is_sent_once() {
 }
 
 #[tokio::test]
+async fn a_message_comes_back_with_the_id_that_its_client_gave_it() {
+    let desk = Desk::open("OWNID", 5).await;
+    let path = desk.accepted(1).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let say = async |what: &str, body: Value| anna.call("POST", &format!("{path}/{what}"), Some("key-1"), Some(body)).await;
+    let (first, second) = (json!({"text": "hello", "client_id": "7c1d"}), json!({"text": "again", "client_id": "7c1d"}));
+    for (what, body) in [("messages", &first), ("messages", &first), ("notes", &second)] {
+        let (status, said) = say(what, body.clone()).await;
+        assert_eq!((status, &said["client_id"]), (201, &json!("7c1d")), "{said}");
+    }
+    // Another client may choose the same one, and most choose none.
+    let (status, said) = ben.post(&format!("{path}/notes"), second).await;
+    assert_eq!((status, &said["client_id"]), (201, &json!("7c1d")), "{said}");
+    let conversation = json!({"phone": "+393500000046", "template": {"name": "HX1", "language": "it"}, "client_id": "c"});
+    let (status, started) = anna.post(&format!("/accounts/{}/conversations", desk.account.id), conversation).await;
+    assert_eq!((status, &started["message"]["client_id"]), (201, &json!("c")), "{started}");
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    let ids: Vec<_> = thread["items"].as_array().unwrap().iter().map(|it| it["client_id"].clone()).collect();
+    assert_eq!(ids, [json!(null), json!("7c1d"), json!("7c1d"), json!("7c1d")], "{thread}");
+    for what in ["messages", "notes"] {
+        let (status, problem) = anna.post(&format!("{path}/{what}"), json!({"text": "hello", "client_id": "a b"})).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("client_id")), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn an_interaction_remembers_eight_commands_and_others_leave_a_mark() {
     let desk = Desk::open("MARKS", 5).await;
     let path = format!("{}/messages", desk.accepted(1).await);

@@ -423,6 +423,7 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+    assert_eq!(desk.caller("stranger", &["agent"]).get("/interactions/waiting").await.1, json!({"items": [], "more": false}));
 }
 
 #[tokio::test]
@@ -526,6 +527,20 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
         assert_eq!(pages(&format!("limit={limit}")).await.iter().collect::<Vec<_>>(), all, "{limit}");
         assert_eq!(pages(&format!("waiting=true&limit={limit}")).await.iter().collect::<Vec<_>>(), waiting, "{limit}");
     }
+    // One call tells what waits on all of his accounts: the longest first, with what was said last.
+    ben.get("/interactions/waiting").await;
+    desk.deployment.proxy.calls();
+    let (status, all) = ben.get("/interactions/waiting").await;
+    let calls = desk.deployment.proxy.calls();
+    let called = |operation: &str| calls.iter().filter(|call| call.ends_with(operation)).count();
+    // The index and three messages, and the interactions in one batch.
+    assert_eq!((status, called(".Query"), called(".BatchGetItem")), (200, 4, 1), "{calls:?}");
+    let items = all["items"].as_array().unwrap();
+    let ids: Vec<_> = items.iter().map(|it| format!("/interactions/{}", it["id"].as_str().unwrap())).collect();
+    assert_eq!((ids.iter().collect::<Vec<_>>(), &all["more"]), (vec![&paths[0], &paths[2], &paths[4]], &json!(false)), "{all}");
+    assert!(items.iter().all(|it| !it["last"]["text"].is_null() && !it["unanswered_since"].is_null()), "{all}");
+    let (_, some) = ben.get("/interactions/waiting?limit=2").await;
+    assert_eq!((some["items"].as_array().unwrap().len(), &some["more"]), (2, &json!(true)), "{some}");
     // It was ringing, but he picks this one instead.
     let (status, picked) = ben.post(&format!("{}/pick", paths[2]), json!({})).await;
     assert_eq!((status, &picked["agent"]), (200, &json!(desk.agents[1].as_str())), "{picked}");

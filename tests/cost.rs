@@ -43,6 +43,9 @@ const COLD: (&[&str], f64) = (&["account", "list", "queue", "trigger"], 8.0);
 /// The most that one time of a step may cost: write units, read units, and requests that send to queues.
 type Limit = (u64, f64, u64);
 
+/// As the console gives each of its messages.
+const CLIENT_ID: &str = "8c0f2a7e-5a34-4f3e-9f0e-3a2f3c1d5b6a";
+
 /// A way's name, and each function on it with the call by which the next one hears of it.
 type Way = (&'static str, &'static [(&'static str, &'static str)]);
 
@@ -448,7 +451,7 @@ async fn together(counted: &mut Counted, line: &Account) {
             shown(&|event| event["type"] == "message" && event["message"]["author"]["kind"] == "customer").await;
         }
         let text = format!("Let me see. Part {number} of it left our house yesterday.");
-        command(Method::POST, "/messages", &format!("message {number}"), &json!({ "text": text })).await;
+        command(Method::POST, "/messages", &format!("message {number}"), &json!({ "text": text, "client_id": CLIENT_ID })).await;
         shown(&|event| event["type"] == "message_state" && event["message"]["state"] == "read").await;
     }
     counted.meter.quiet(QUIET).await;
@@ -508,7 +511,7 @@ async fn chat(counted: &mut Counted, customer: &Customer, each_way: u64) {
     for number in 0..each_way {
         counted.standin.hold_callbacks(true);
         let text = format!("Let me see. Part {number} of it left our house yesterday.");
-        counted.command(Method::POST, &format!("{path}/messages"), &json!({ "text": text })).await;
+        counted.command(Method::POST, &format!("{path}/messages"), &json!({ "text": text, "client_id": CLIENT_ID })).await;
         let once = counted.meter.settled(QUIET).await;
         counted.went(2, &once);
         said += &once;

@@ -27,6 +27,7 @@ use cloud::config::Env;
 use domain::account::Account;
 use domain::effect::Target;
 use domain::ids::AgentId;
+use domain::screens::Screens;
 use local::client::{Api, Customer, Reply, Socket};
 use local::demo::{self, Connected, Demo, Person, Story};
 use local::deploy::{Deployment, Stack};
@@ -435,7 +436,8 @@ async fn the_sweep_sends_the_wakes_of_a_change_whose_writer_died() {
     let mut account = before.clone();
     account.agents.retain(|agent| *agent != anna);
     let id = cloud::ids::first_ulid_of(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(2)).to_string();
-    let owed = OwedWakes { id, targets: vec![Target::Agent(anna)] };
+    let screens = Screens::of_account(Some(&before), Some(&account));
+    let owed = OwedWakes { id, targets: vec![Target::Agent(anna)], screens };
     let written = configuration.put(&account, Write::Replace { before: &before, version }, vec![Extra::Wakes(owed)]).await.unwrap();
     assert!(matches!(written, Written::Done { .. }));
     world.stack.invoke("assign").await.unwrap();
@@ -447,6 +449,10 @@ async fn the_sweep_sends_the_wakes_of_a_change_whose_writer_died() {
     .await;
     let latest = cloud::ids::ulid().to_string();
     until("nothing is owed", async || configuration.owed_wakes(&latest).await.unwrap().is_empty().then_some(())).await;
+    // The writer owed her the word of it, too.
+    let (anna, _) = world.anna();
+    let told = async || anna.get("/events?limit=500").await.unwrap().to_string().contains(r#""configuration""#).then_some(());
+    until("Anna is told", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

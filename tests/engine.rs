@@ -336,15 +336,10 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     let deployment = Deployment::new().await;
     let (account, interaction, agent) = conversation(&deployment, "STATE").await;
     let key = deployment.engine.locate(&interaction).await.unwrap();
-    let sending = engine::Sending {
-        id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
-        content: domain::message::Content::Text { body: "Good morning".into() },
-        attachments: Vec::new(),
-        reply_to: None,
-        answers: None,
-        again_of: None,
-        translation: None,
-    };
+    let sending = engine::Sending::new(
+        domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
+        domain::message::Content::Text { body: "Good morning".into() },
+    );
     let told = deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c1".into() }).await.unwrap();
     let Told::Changed { message: Some(message), .. } = told else { panic!("{told:?}") };
     let place = domain::effect::MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
@@ -377,15 +372,8 @@ async fn a_redelivered_message_that_was_claimed_is_marked_unknown_and_not_sent_a
     let deployment = Deployment::new().await;
     let (_, interaction, agent) = conversation(&deployment, "CLAIM").await;
     let key = deployment.engine.locate(&interaction).await.unwrap();
-    let sending = engine::Sending {
-        id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
-        content: domain::message::Content::Text { body: "once".into() },
-        attachments: Vec::new(),
-        reply_to: None,
-        answers: None,
-        again_of: None,
-        translation: None,
-    };
+    let sending =
+        engine::Sending::new(domain::ids::MessageId::from_ulid(cloud::ids::ulid()), domain::message::Content::Text { body: "once".into() });
     let Told::Changed { message: Some(message), .. } =
         deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c2".into() }).await.unwrap()
     else {

@@ -42,3 +42,34 @@ async fn what_an_agent_got_of_an_account_is_withheld_once_the_agent_is_taken_off
     let fields: Vec<&String> = withheld.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["interaction", "type"], "{withheld}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_told_of_a_change_that_the_own_screen_shows_and_can_read_it_then() {
+    let world = World::start(39).await;
+    let ((anna, person), (ben, _)) = (world.anna(), world.ben());
+    let events = async |agent: &Api| {
+        let page = agent.get("/events?limit=500").await.unwrap();
+        let told = page["items"].as_array().unwrap().iter().filter(|item| item["event"] == json!({"type": "configuration"})).count();
+        (told, page["last"].as_u64().unwrap())
+    };
+    let mut screen = anna.connect().await.unwrap();
+    let own = async || anna.get("/me").await.unwrap()["accounts"][0].clone();
+    assert_eq!(own().await["transfer_to_queue"], json!({"enabled": true, "timeout": 30}));
+    let ((before, _), (bens, _)) = (events(&anna).await, events(&ben).await);
+    world.change_account(|account| account["settings"]["transfer_to_queue"] = json!({"enabled": false, "timeout": 40})).await;
+    screen.wait_for(PATIENCE, |event| event["event"]["type"] == "configuration").await.unwrap();
+    // Whichever process answers: it is there, now.
+    assert_eq!(own().await["transfer_to_queue"], json!({"enabled": false, "timeout": 40}));
+    until("so is Ben", async || (events(&ben).await.0 == bens + 1).then_some(())).await;
+    // What no agent sees is told to nobody, and a place on the account to nobody else.
+    world.change_account(|account| account["plan"][0]["timeout"] = json!(77)).await;
+    world.change_account(|account| account["agents"].as_array_mut().unwrap().retain(|agent| *agent != person.id.as_str())).await;
+    until("she was taken off", async || (events(&anna).await.0 == before + 2).then_some(())).await;
+    assert_eq!((own().await, events(&ben).await.0), (json!(null), bens + 1));
+
+    // An answer over the socket ends with the number up to which it has told all.
+    let (_, last) = events(&anna).await;
+    screen.ask(&json!({"after": last - 1})).await.unwrap();
+    let event = screen.wait_for(PATIENCE, |frame| frame["seq"] == last).await.unwrap();
+    assert_eq!((event["event"]["type"].as_str(), screen.next().await.unwrap()), (Some("configuration"), json!({"caught_up": last})));
+}

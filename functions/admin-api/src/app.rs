@@ -15,8 +15,9 @@ use cloud::sockets::Sockets;
 use domain::account::Account;
 use domain::effect::Target;
 use domain::ids::AgentId;
+use domain::screens::Screens;
 use engine::Engine;
-use engine::jobs::AssignJob;
+use engine::jobs::{AssignJob, PushJob};
 use engine::ports::{System, World};
 use futures_util::future::join_all;
 use receive::Ingest;
@@ -46,6 +47,8 @@ pub struct App {
     pub ai_keys: SecretStore,
     /// `assign.fifo`, by which a change makes `assign` look at waiting interactions again.
     pub wakes: Queue,
+    /// `push.fifo`, by which agents learn that what they see of the configuration has changed.
+    pub push: Queue,
     /// The sockets of agents.
     pub sockets: Sockets,
     /// Who gets in.
@@ -81,9 +84,9 @@ impl Api for App {
 }
 
 impl App {
-    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `TRANSLATION_KEY_PREFIX`,
-    /// `AI_KEY_PREFIX`, `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and
-    /// `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Access::from_env`], [`Client::from_env`] and
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `PUSH_QUEUE_URL`, `SECRET_PREFIX`,
+    /// `TRANSLATION_KEY_PREFIX`, `AI_KEY_PREFIX`, `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`,
+    /// `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Access::from_env`], [`Client::from_env`] and
     /// [`Ingest::from_env`].
     ///
     /// # Errors
@@ -97,6 +100,7 @@ impl App {
             translation_keys: SecretStore::of_kind(&aws, env, "TRANSLATION_KEY_PREFIX")?,
             ai_keys: SecretStore::of_kind(&aws, env, "AI_KEY_PREFIX")?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
+            push: Queue::from_env(&aws, env, "PUSH_QUEUE_URL")?,
             sockets: Sockets::from_env(&aws, env)?,
             access: Access::from_env(env)?,
             users: UserPool::from_env(&aws, env),
@@ -170,15 +174,22 @@ impl App {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Makes `assign` look at the targets again. The owed wakes are written with the change. If a wake can't be sent
-    /// now, the sweep sends it later, so nothing fails.
-    pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
-        let Some(OwedWakes { id, targets }) = owed else { return };
+    /// Makes `assign` look at the targets again, and `push` tell the agents. What is owed is written with the change.
+    /// If something can't be sent now, the sweep sends it later, so nothing fails.
+    pub(crate) async fn pay(&self, owed: Option<OwedWakes>) {
+        let Some(OwedWakes { id, targets, screens }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
             let options = SendOptions::fifo(target.key(), format!("{id}-{index}"));
             (AssignJob::reconfigured(target), options)
         });
-        if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
+        let sent = async {
+            self.wakes.send_batch(jobs.collect::<Vec<_>>()).await?;
+            let Some(screens) = screens else { return Ok(()) };
+            let job = PushJob::configuration(&id, screens);
+            let options = SendOptions::fifo(PushJob::CONFIGURATION, job.id.clone());
+            self.push.send(&job, options).await
+        };
+        if let Err(error) = sent.await {
             tracing::error!(event = "admin.wake_failed", %error);
         } else if let Err(error) = self.configuration().wakes_sent(&id).await {
             // The sweep sends them again, which does no harm.
@@ -207,10 +218,10 @@ impl Attempts<'_> {
     }
 }
 
-/// The wakes that a change owes to `targets`.
-pub(crate) fn owed(targets: impl IntoIterator<Item = Target>) -> Option<OwedWakes> {
-    let targets: Vec<Target> = targets.into_iter().collect();
-    (!targets.is_empty()).then(|| OwedWakes { id: cloud::ids::ulid().to_string(), targets })
+/// What a change owes to `targets` and `screens`.
+pub(crate) fn owed(targets: Vec<Target>, screens: Option<Screens>) -> Option<OwedWakes> {
+    let owes = !targets.is_empty() || screens.is_some();
+    owes.then(|| OwedWakes { id: cloud::ids::ulid().to_string(), targets, screens })
 }
 
 /// Like [`written`], for a change that was checked. `None`: another write came in between, so check and write again.

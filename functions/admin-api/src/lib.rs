@@ -168,6 +168,7 @@ mod tests {
     async fn a_parameter_that_no_operation_has_is_refused_by_name() {
         let env = api::testing::nowhere(&[
             ("ASSIGN_QUEUE_URL", "http://127.0.0.1:1/assign"),
+            ("PUSH_QUEUE_URL", "http://127.0.0.1:1/push"),
             ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound"),
             ("SECRET_PREFIX", "x/account/"),
             ("TRANSLATION_KEY_PREFIX", "x/translation/"),

@@ -13,12 +13,13 @@ use axum::extract::FromRequestParts;
 use domain::agent::Role;
 use domain::effect::Target;
 use domain::ids::Id;
+use domain::screens::Screens;
 use engine::ports::World;
 use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
-use store::{Entity, Extra, Write};
+use store::{Entity, Extra, OwedWakes, Write};
 
 use crate::app::{ATTEMPTS, App, changed, owed, settled, written};
 use crate::error::ApiError;
@@ -107,6 +108,11 @@ pub(crate) trait Resource: Entity + 'static {
     /// The targets whose waiting interactions are looked at again.
     fn wakes(_before: &Self, _after: &Self) -> Vec<Target> {
         Vec::new()
+    }
+
+    /// Whose screens show the change (`GET /agent/me`); `None` on a side: it is new, or deleted.
+    fn screens(_before: Option<&Self>, _after: Option<&Self>) -> Option<Screens> {
+        None
     }
 
     /// Finishes a change, even one that changed nothing. If a finish fails, the same request with the new `ETag`
@@ -271,7 +277,10 @@ pub(crate) async fn rewrite<R: Resource>(
     let subject = Subject { kind: R::KIND, id: after.id(), versions: (Some(version), Some(version + 1)) };
     let trail = Trail::of(app, &writer.by, subject, &shown, &view, &shows::<R>()).await?;
     extra.extend(trail.extra(&[]));
+    let owed = owed(Vec::new(), R::screens(Some(&before), Some(&after)));
+    extra.extend(owed.iter().cloned().map(Extra::Wakes));
     let version = written(app.configuration().put(&after, Write::Replace { before: &before, version }, extra).await?)?;
+    app.pay(owed).await;
     changed(R::KIND, action, after.id(), &writer.by);
     Ok(Versioned::new(after.view(version, app), version))
 }
@@ -311,7 +320,7 @@ pub(crate) fn take_out(view: &mut Value, path: &[&str], id: &str) {
 /// Deletes an unused resource.
 pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id, condition: IfMatch) -> Result<StatusCode, ApiError> {
     let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
-    let entry = stored.deleted(app, &writer.by).await?;
+    let (entry, owed) = stored.deleted(app, &writer.by).await?;
     let Stored { before, version, .. } = stored;
     let mut attempts = app.attempts();
     loop {
@@ -325,6 +334,7 @@ pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id,
             break;
         }
     }
+    app.pay(owed).await;
     before.left(app).await;
     changed(R::KIND, "deleted", before.id(), &writer.by);
     Ok(StatusCode::NO_CONTENT)
@@ -353,11 +363,12 @@ impl<R: Resource> Stored<R> {
         Ok(Self { before, version, shown })
     }
 
-    /// The audit entry of the deletion.
-    pub(crate) async fn deleted(&self, app: &App, by: &Caller) -> Result<Vec<Extra>, ApiError> {
+    /// What is written with the deletion, its audit entry among it, and what it owes.
+    pub(crate) async fn deleted(&self, app: &App, by: &Caller) -> Result<(Vec<Extra>, Option<OwedWakes>), ApiError> {
         let subject = Subject { kind: R::KIND, id: self.before.id(), versions: (Some(self.version), None) };
         let trail = Trail::of(app, by, subject, &self.shown, &Value::Null, &shows::<R>()).await?;
-        Ok(trail.extra(&[]).into_iter().collect())
+        let owed = owed(Vec::new(), R::screens(Some(&self.before), None));
+        Ok((trail.extra(&[]).into_iter().chain(owed.iter().cloned().map(Extra::Wakes)).collect(), owed))
     }
 
     /// Writes the resource that the input describes: `always`, or only if it differs.
@@ -404,13 +415,14 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
     let after = self::shown(change.after.clone(), version, app)?;
     let subject = Subject { kind: R::KIND, id: change.after.id(), versions: (before, Some(version)) };
     let trail = Trail::of(app, by, subject, shown, &after, &shows::<R>()).await?;
-    let owed = change.before.and_then(|before| owed(R::wakes(before, change.after)));
+    let wakes = change.before.map(|before| R::wakes(before, change.after)).unwrap_or_default();
+    let owed = owed(wakes, R::screens(change.before, Some(change.after)));
     let mut extra = R::extra(change);
     extra.extend(owed.iter().cloned().map(Extra::Wakes));
     let mut secrets = None;
     let outcome = checked(app, change, &write, extra, &trail, &mut secrets).await;
     match (&outcome, secrets) {
-        (Ok(_), _) => app.wake(owed).await,
+        (Ok(_), _) => app.pay(owed).await,
         (Err(refused), Some(secrets)) => {
             R::take_back(app, change, refused).await;
             // The secrets were changed, whatever happened to the rest. If the response was lost, the entry may exist

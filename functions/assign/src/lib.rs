@@ -180,14 +180,21 @@ impl Assign {
         Ok(self.wakes.send_batch(jobs.enumerate().map(ids)).await?)
     }
 
-    /// Sends the wakes that configuration changes still owe.
+    /// Sends the wakes that configuration changes still owe, and tells the screens that show them.
     async fn pay(&self, id: &str) -> Result<(), Failed> {
         let before = cloud::ids::first_ulid_of(self.engine.world.now() - UNDER_WAY);
-        for OwedWakes { id: owed, targets } in self.engine.directory.owed_wakes(&before.to_string()).await.map_err(EngineError::from)? {
+        for OwedWakes { id: owed, targets, screens } in
+            self.engine.directory.owed_wakes(&before.to_string()).await.map_err(EngineError::from)?
+        {
             tracing::warn!(event = "assign.owed", targets = targets.len());
             let wakes = targets.into_iter().enumerate();
             let wakes = wakes.map(|(index, target)| wake_of(AssignJob::reconfigured(target), &format!("owed-{id}-{owed}-{index}")));
             self.wakes.send_batch(wakes).await?;
+            if let Some(screens) = screens {
+                let job = PushJob::configuration(&owed, screens);
+                let options = SendOptions::fifo(PushJob::CONFIGURATION, job.id.clone());
+                self.push.send(&job, options).await?;
+            }
             self.engine.directory.wakes_sent(&owed).await.map_err(EngineError::from)?;
         }
         Ok(())

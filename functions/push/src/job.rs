@@ -67,6 +67,7 @@ mod tests {
     use domain::fixtures;
     use domain::ids::{AgentId, QueueId};
     use domain::interaction::Status;
+    use domain::screens::Screens;
     use serde_json::Value;
     use ulid::Ulid;
 
@@ -122,6 +123,18 @@ mod tests {
         assert_eq!(read(&body).to, to);
         // A failure leaves the job in the queue.
         assert!(serde_json::from_value::<Audience>(serde_json::to_value(&job.to).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_job_about_the_configuration_is_read_with_whom_it_concerns() {
+        let left = vec![AgentId::from_ulid(Ulid::from_parts(1, 7))];
+        let account = Screens::Account { account: fixtures::account().id, left: left.clone() };
+        for screens in [Screens::Everybody, Screens::Agents(left), account] {
+            let made = PushJob::configuration(&Ulid::from_parts(1_800_000_000_000, 1).to_string(), screens.clone());
+            assert_eq!(made.committed_at, Timestamp::from_second(1_800_000_000).ok());
+            let read = read(&serde_json::to_string(&Envelope::new(made)).unwrap());
+            assert_eq!((read.to, read.event), (Recipients::Configured { configured: screens }, AgentEvent::Configuration));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | an event for whoever has an interaction | the same for the agent who has it now, also if it was merged into another, and for its watchers |
 //! | an event for supervisors who watch an interaction | the same for those who still do: their time is not over, and they have not logged out |
 //! | an event for a queue | the same for the members who are on the account and can take it |
+//! | a change of the configuration | the event goes to those who see it in `GET /me`, as they are now |
 //! | a repetition | nothing: each feed knows the effect's id |
 //! | an effect of six days ago or more | the clients are told that they are behind: its event may have been there and expired |
 //! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
@@ -20,6 +21,7 @@
 mod job;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use cloud::auth::RoleSource;
 use cloud::aws::Aws;
@@ -32,6 +34,7 @@ use domain::effect::Audience;
 use domain::ids::{AccountId, AgentId};
 use domain::news::Told;
 use domain::removal::LATE;
+use domain::screens::Screens;
 use engine::jobs::{Recipients, Wakeup};
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
@@ -176,6 +179,7 @@ impl Push {
             Recipients::Administrators { .. } => return self.with_role(Role::Admin).await,
             Recipients::Supervisors { .. } | Recipients::Overseers { .. } => return self.with_role(Role::Supervisor).await,
             Recipients::Watchers { watchers } => return engine::watching(&self.store, watchers, cloud::time::now()).await,
+            Recipients::Configured { configured } => return self.shown_to(configured).await,
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };
         let account = match &job.account {
@@ -193,6 +197,25 @@ impl Push {
             _ => presence.logged_in(),
         };
         Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
+    }
+
+    /// The agents whose screens show a change of the configuration. What is cached may be from before it.
+    async fn shown_to(&self, screens: &Screens) -> Result<Vec<AgentId>, PortError> {
+        self.configuration.forget();
+        let told: BTreeSet<AgentId> = match screens {
+            Screens::Everybody => self.configuration.agents().await?.keys().cloned().collect(),
+            Screens::Agents(agents) => agents.iter().cloned().collect(),
+            Screens::Account { account, left } => {
+                let members = self.configuration.account(account).await?.map(|account| account.agents.clone());
+                let overseers = self.with_role(Role::Supervisor).await?;
+                members.into_iter().flatten().chain(overseers).chain(left.iter().cloned()).collect()
+            }
+            Screens::Queue { queue, left } => {
+                let members = self.configuration.queue(queue).await?.map(|queue| queue.members);
+                members.into_iter().flatten().chain(left.iter().cloned()).collect()
+            }
+        };
+        Ok(told.into_iter().collect())
     }
 
     /// The agents with this role or a higher one.

@@ -5,7 +5,7 @@
 //! | connect with a good ticket | the connection is noted; 200 |
 //! | connect without a ticket, or with one that is used, too old or unknown | 401; nothing written |
 //! | connect or ask of an agent whose record was deleted | 403; a connection that is there is closed and forgotten |
-//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now, and `expired` in the place of those that are gone; ask again with the last number |
+//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now, and `expired` in the place of those that are gone; then `{"caught_up": M}`: all up to number M were sent. With `"more": true` others follow: ask again with M |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that lists the valid requests |
 //! | disconnect | the connection is forgotten; an agent without a connection when the grace of the settings is over is logged out |
@@ -24,7 +24,7 @@ use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Configuration, Connection, Interactions, Reader};
+use store::{Configuration, Connection, Interactions, Page, Reader};
 use views::AgentEvent;
 
 /// The lifetime of a connection and of the right to it. API Gateway ends a connection after two hours.
@@ -136,15 +136,25 @@ impl Realtime {
         let oversees = self.role_source == RoleSource::Record && agent.role >= Role::Supervisor;
         let reader = Reader { agent: &agent.id, oversees };
         let now = cloud::time::now();
-        for event in self.store.events_for::<AgentEvent>(&self.configuration, reader, after, CATCH_UP, now).await?.events {
-            self.post(connection, &serde_json::to_value(&event)?).await?;
+        let page = self.store.events_for::<AgentEvent>(&self.configuration, reader, after, CATCH_UP, now).await?;
+        for event in &page.events {
+            self.post(connection, &serde_json::to_value(event)?).await?;
         }
-        Ok(())
+        // What is appended meanwhile is posted by `push`: the connection was there before the feed was read.
+        self.post(connection, &caught_up(after, &page)).await
     }
 
     async fn post(&self, connection: &str, message: &Value) -> Result<(), Error> {
         self.sockets.post(connection, message.to_string().into_bytes()).await?;
         Ok(())
+    }
+}
+
+/// The end of an answer to `after`: the number up to which all was sent, and whether there is more behind it.
+fn caught_up(after: u64, page: &Page<AgentEvent>) -> Value {
+    match page.last {
+        Some(last) => json!({ "caught_up": last }),
+        None => json!({ "caught_up": page.events.last().map_or(after, |event| event.seq), "more": true }),
     }
 }
 
@@ -161,7 +171,20 @@ pub async fn run() -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use store::FeedEvent;
+
     use super::*;
+
+    #[test]
+    fn an_answer_ends_with_the_number_up_to_which_nothing_is_missing() {
+        let event = |seq| FeedEvent { seq, at: jiff::Timestamp::UNIX_EPOCH, account: None, event: AgentEvent::Expired };
+        let end = |after, events: &[u64], last| caught_up(after, &Page { events: events.iter().copied().map(event).collect(), last });
+        assert_eq!(end(7, &[8, 9], Some(9)), json!({ "caught_up": 9 }));
+        assert_eq!(end(7, &[8, 9], None), json!({ "caught_up": 9, "more": true }));
+        assert_eq!((end(7, &[], Some(7)), end(0, &[], Some(0))), (json!({ "caught_up": 7 }), json!({ "caught_up": 0 })));
+        // A client that has a number from elsewhere.
+        assert_eq!(end(900, &[], Some(7)), json!({ "caught_up": 7 }));
+    }
 
     #[test]
     fn a_client_may_catch_up_or_ping_and_nothing_else() {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use providers::fixture::Fixture;
 use reqwest::Method;
 use serde_json::Value;
@@ -259,6 +259,14 @@ impl Socket {
             }
         }
         bail!("the socket was closed")
+    }
+
+    /// Asks for something, as a client does.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn ask(&mut self, body: &Value) -> Result<()> {
+        Ok(self.stream.send(Message::text(body.to_string())).await?)
     }
 
     /// Closes the socket as a browser does.

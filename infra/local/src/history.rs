@@ -316,6 +316,7 @@ impl Teller<'_> {
             archived: self.rng.u8(..20) == 0,
             disposition: Some(self.pick(DISPOSITIONS).to_owned()),
             agent,
+            assigned_at: None,
             accepted_via: Some(self.cast.queue.clone()),
             tab_open: false,
             tab_opened_at: None,

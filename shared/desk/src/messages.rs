@@ -11,6 +11,7 @@ use cloud::objects::LINK_LIFETIME;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
 use domain::message::{Copy, Message};
+use domain::values::ClientId;
 use engine::Told;
 use engine::ports::Store;
 use futures_util::future::try_join;
@@ -76,6 +77,11 @@ pub async fn settled(desk: &Desk, command: &Command, key: &InteractionKey, told:
         },
     };
     message.ok_or(Error::NotFound.into())
+}
+
+/// The id that a client gives a message.
+pub fn client_id(text: Option<&str>) -> Result<Option<ClientId>, Error> {
+    text.map(|text| ClientId::parse(text).map_err(|invalid| Error::field("client_id", invalid.0))).transpose()
 }
 
 /// The answer with a new message.

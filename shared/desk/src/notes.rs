@@ -4,13 +4,15 @@ use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::MessageId;
+use domain::message::Content;
+use engine::Sending;
 use engine::ports::World;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use views::MessageView;
 
-use crate::messages::{created, settled};
+use crate::messages::{client_id, created, settled};
 use crate::text::long_text;
 use crate::{Desk, Failure};
 
@@ -23,6 +25,8 @@ const LONGEST_NOTE: usize = 4096;
 pub struct NewNote {
     /// The text: 1 to 4096 characters.
     text: String,
+    /// An id that the client chooses: 1 to 64 printable ASCII characters without blanks. It comes back with the note.
+    client_id: Option<String>,
 }
 
 /// Adds an internal note to an interaction that the caller may read.
@@ -40,9 +44,11 @@ pub async fn note(
     Body(note): Body<NewNote>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let text = long_text("text", &note.text, LONGEST_NOTE)?;
+    let client_id = client_id(note.client_id.as_deref())?;
     let place = desk.locate(&command.caller, &id).await?;
     let message = MessageId::from_ulid(desk.engine.world.ulid());
     let by = command.caller.agent.clone();
-    let told = desk.engine.note_based_on(&place.key, by, message, text, command.mark(), command.basis()).await?;
+    let note = Sending { client_id, ..Sending::new(message, Content::Note { body: text }) };
+    let told = desk.engine.note_based_on(&place.key, by, note, command.mark(), command.basis()).await?;
     Ok(created(&settled(&desk, &command, &place.key, told).await?))
 }

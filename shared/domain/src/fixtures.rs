@@ -87,6 +87,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         archived: false,
         disposition: None,
         agent: None,
+        assigned_at: None,
         accepted_via: None,
         tab_open: false,
         tab_opened_at: None,

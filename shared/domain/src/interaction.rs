@@ -64,6 +64,10 @@ pub struct Interaction {
     /// The agent who has the interaction, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// Since when the agent has it, or had it when it closed. Interactions that the version before gave to their agent
+    /// don't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
     /// The queue through which the agent accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_via: Option<QueueId>,

@@ -46,6 +46,7 @@ pub mod removal;
 pub mod report;
 pub mod retention;
 pub mod row;
+pub mod screens;
 pub mod search;
 pub mod seek;
 pub mod settings;

@@ -8,7 +8,7 @@ use crate::language::Rendering;
 use crate::media_type::essence;
 use crate::pricing::Charge;
 pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
-use crate::values::{Address, to_millisecond};
+use crate::values::{Address, ClientId, to_millisecond};
 
 /// One message in the thread of its interaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct Message {
     /// The message that failed, or whose outcome is unknown, and that this one repeats because somebody asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_of: Option<MessageId>,
+    /// The id that the client gave it which sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
@@ -147,6 +150,7 @@ impl Message {
             reply_to: None,
             answers: None,
             again_of: None,
+            client_id: None,
             forwarded: false,
             words: None,
             cut: false,

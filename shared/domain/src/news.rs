@@ -92,6 +92,9 @@ pub enum News {
         /// The state at that moment.
         state: PresenceWord,
     },
+    /// Something changed that `GET /me` shows. The version before does not know it: there the job fails and comes
+    /// again.
+    Configuration,
 }
 
 impl News {
@@ -183,6 +186,7 @@ mod tests {
             News::Message { message: message.clone() },
             News::MessageState { message },
             News::Presence { state: PresenceWord::Ready },
+            News::Configuration,
         ] {
             assert_eq!(serde_json::from_str::<News>(&serde_json::to_string(&news).unwrap()).unwrap(), news);
         }

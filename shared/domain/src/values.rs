@@ -52,6 +52,28 @@ impl AccountKey {
     }
 }
 
+/// The id that a client gives a message that it sends, to know it again. It means nothing to anybody else: two clients
+/// may give the same one, and a client the same one twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+/// A UUID has 36 characters, and some clients put a word before it. The id is stored with its message, and an ordinary
+/// message costs no second kilobyte for it.
+const LONGEST_CLIENT_ID: usize = 64;
+
+impl ClientId {
+    /// Accepts 1 to 64 printable ASCII characters without blanks. Stored ones are read without a check, since a later
+    /// version may accept others.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if (1..=LONGEST_CLIENT_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 64 printable ASCII characters without blanks"))
+        }
+    }
+}
+
 /// A phone number: `+`, then 7 to 15 digits that don't begin with 0 (E.164). Only the provider knows whether the
 /// number exists.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

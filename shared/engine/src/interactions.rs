@@ -18,7 +18,7 @@ use domain::language::Rendering;
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Message};
 use domain::notification::{Notification, Values};
 use domain::template::Misfit;
-use domain::values::Address;
+use domain::values::{Address, ClientId};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -58,6 +58,8 @@ pub struct Sending {
     pub again_of: Option<MessageId>,
     /// What the agent wrote, if the contents are its translation.
     pub translation: Option<Rendering>,
+    /// The id that the agent's client gives it.
+    pub client_id: Option<ClientId>,
 }
 
 /// What a command brings from its caller.
@@ -84,6 +86,11 @@ pub(crate) struct Extra {
 }
 
 impl Sending {
+    /// A message with contents only.
+    pub fn new(id: MessageId, content: Content) -> Self {
+        Self { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None, translation: None, client_id: None }
+    }
+
     /// The message of `agent` in its stored form: a note is internal, everything else is to be sent to the
     /// customer.
     fn message(&self, interaction: &Interaction, agent: &AgentId, now: Timestamp) -> Message {
@@ -94,6 +101,7 @@ impl Sending {
             answers: self.answers.clone(),
             again_of: self.again_of.clone(),
             translation: self.translation.clone(),
+            client_id: self.client_id.clone(),
             queue: interaction.accepted_via.clone(),
             ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
         };
@@ -260,10 +268,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         text: String,
         mark: Idempotency,
     ) -> Result<Told, EngineError> {
-        self.note_based_on(key, by, id, text, mark, Basis::default()).await
+        let note = Sending::new(id, Content::Note { body: text });
+        self.note_based_on(key, by, note, mark, Basis::default()).await
     }
 
-    /// Like [`Engine::note`], for a caller with a [`Basis`].
+    /// Adds a note whose contents are [`Content::Note`], for a caller with a [`Basis`].
     ///
     /// # Errors
     /// The same as for [`Engine::tell`].
@@ -271,15 +280,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         &self,
         key: &InteractionKey,
         by: AgentId,
-        id: MessageId,
-        text: String,
+        note: Sending,
         mark: Idempotency,
         basis: Basis,
     ) -> Result<Told, EngineError> {
-        let event = Event::NoteAdded { by: by.clone(), message: id.clone() };
-        let content = Content::Note { body: text };
-        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None, translation: None };
-        self.change(key, &event, mark, Extra { sending: Some((by, sending)), basis, ..Extra::default() }).await
+        let event = Event::NoteAdded { by: by.clone(), message: note.id.clone() };
+        self.change(key, &event, mark, Extra { sending: Some((by, note)), basis, ..Extra::default() }).await
     }
 
     /// The filled-in recontact template, with which agents of `account` write to a customer whose service window is

@@ -9,9 +9,11 @@ use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
 use domain::report::{AiCall, Duty, Quarter};
+use domain::screens::Screens;
 use domain::trigger::{Happened, TriggerCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use crate::assign::{Reach, Woken};
 
@@ -228,6 +230,12 @@ pub enum Recipients {
         /// The account.
         overseers_of: AccountId,
     },
+    /// Those whose screens show a change of the configuration. The version before does not know this form: there the
+    /// job fails and comes again.
+    Configured {
+        /// Whose.
+        configured: Screens,
+    },
 }
 
 impl From<Audience> for Recipients {
@@ -252,6 +260,24 @@ pub struct PushJob {
     pub account: Option<AccountId>,
     /// The news. `push` makes the view from it. The version before wrote the view itself, as `event`.
     pub news: News,
+}
+
+impl PushJob {
+    /// Tells agents that their configuration changed. `id` is a ULID that was made before the change was written, so
+    /// that the job is the same whoever sends it.
+    pub fn configuration(id: &str, configured: Screens) -> Self {
+        let made = Ulid::from_string(id).ok().and_then(|id| i64::try_from(id.timestamp_ms()).ok());
+        Self {
+            id: format!("configuration-{id}"),
+            committed_at: made.and_then(|made| Timestamp::from_millisecond(made).ok()),
+            to: Recipients::Configured { configured },
+            account: None,
+            news: News::Configuration,
+        }
+    }
+
+    /// The message group of those jobs: whoever is told of several changes is told of them in their order.
+    pub const CONFIGURATION: &'static str = "configuration";
 }
 
 /// On `webhook`: call another system for a Webhook step.

@@ -11,7 +11,7 @@ use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
 use domain::message::{ApprovedTemplate, Author, Content, Message};
-use domain::values::Address;
+use domain::values::{Address, ClientId};
 
 use crate::identity::Identified;
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Owned, Store, World};
@@ -32,6 +32,8 @@ pub struct Start {
     pub message: MessageId,
     /// The template to send. Outside the service window only an approved template may be sent.
     pub template: ApprovedTemplate,
+    /// The id that the agent's client gives the message.
+    pub client_id: Option<ClientId>,
 }
 
 /// The result of a start.
@@ -130,7 +132,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         });
         let content = Content::Template(start.template.clone());
         let author = Author::Agent { agent: start.agent.clone() };
-        let message = Message::new(start.message.clone(), decision.interaction.id.clone(), now, author, content).queued(now, &start.to);
+        let message = Message::new(start.message.clone(), decision.interaction.id.clone(), now, author, content);
+        let message = Message { client_id: start.client_id.clone(), ..message }.queued(now, &start.to);
         let effects = std::mem::take(&mut decision.message_effects);
         let identity = person.map(|person| Owned { place, business, person });
         let commit = Commit { contact: new, changed, identity, membership: needs.membership, ..Commit::of(None, decision, mark.clone()) };

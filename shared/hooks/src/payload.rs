@@ -121,6 +121,8 @@ fn shortened(message: &Message, room: usize) -> MessageView {
         }
     }
     let mut view = MessageView::from(&short);
+    // It says something to the client that sent it, and to nobody else.
+    view.client_id = None;
     view.attachments.truncate(PARTS);
     view.reactions.truncate(PARTS);
     if !usual {

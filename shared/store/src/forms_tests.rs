@@ -9,6 +9,7 @@ use domain::history::HistoryEntry;
 use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::Interaction;
 use domain::message::{Content, Message};
+use domain::values::ClientId;
 use engine::stream::Owner;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,6 +115,23 @@ fn what_a_message_writes_stays_below_a_kilobyte() {
         assert!(compact <= limits[name.as_str()], "{name}: {compact} bytes, and {plain} in the plain form");
     }
     assert!(limits.values().all(|limit| *limit <= 1_024));
+}
+
+/// Half a kilobyte is left for the words of an ordinary message, with an id that is as long as it may be.
+#[test]
+fn the_id_that_a_client_gives_its_message_costs_no_unit() {
+    let before = &items(FORM_1)["a message that the customer has read"];
+    let message: Message = from_data(before).unwrap();
+    let uuid = ClientId::parse("8c0f2a7e-5a34-4f3e-9f0e-3a2f3c1d5b6a").unwrap();
+    let longest = ClientId::parse(&"x".repeat(64)).unwrap();
+    let size = |client_id| {
+        let item = Form::Compact.item(key_of(before), &Message { client_id, ..message.clone() }, 1, &[]).unwrap();
+        assert_eq!(from_data::<Message>(&item).unwrap().events, message.events);
+        size_of(&item)
+    };
+    let without = size(None);
+    assert_eq!((size(Some(uuid)) - without, size(Some(longest)) - without), (46, 74));
+    assert!(without + 74 < 1_024 / 2, "{without}");
 }
 
 const SIZES: [(&str, usize); 10] = [

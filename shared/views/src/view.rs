@@ -15,6 +15,7 @@ use domain::note::{AlertNote, Note, NoteKind, TriggerNote};
 use domain::notification::Notification;
 use domain::priority::Priority;
 use domain::tag::Tag;
+use domain::values::ClientId;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,10 @@ pub struct InteractionView {
     pub version: u64,
     /// The agent who has the interaction; `null` if there is none.
     pub agent: Option<AgentId>,
+    /// Since when that agent has it; of a closed interaction, when the agent got it. Absent without an agent, and where
+    /// an earlier version of this software gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
     /// Whether something arrived that the interaction's agent has not seen.
     pub unread: bool,
     /// How many of the customer's messages that agent, or nobody yet, has not seen. Absent: none. An interaction that
@@ -149,6 +154,7 @@ impl From<&Interaction> for InteractionView {
             status: interaction.status,
             version: interaction.version,
             agent: interaction.agent.clone(),
+            assigned_at: interaction.assigned_at,
             unread: interaction.unread,
             unread_count: interaction.unread_count,
             tab_open: interaction.tab_open,
@@ -238,6 +244,11 @@ pub struct MessageView {
     /// The id of the message that failed, or whose outcome is unknown, and that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_of: Option<MessageId>,
+    /// The id that its sender's client gave it. The client that sent it knows it again by that; another agent's client
+    /// may have given the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub client_id: Option<ClientId>,
     /// What it says in the agents' language, if it was translated, or if an agent wrote it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<Rendering>,
@@ -350,6 +361,7 @@ impl From<&Message> for MessageView {
             attachments: attachments.collect(),
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
             again_of: message.again_of.clone(),
+            client_id: message.client_id.clone(),
             translation: message.translation.clone(),
             forwarded: message.forwarded,
             words: message.words.clone(),
@@ -445,6 +457,9 @@ pub enum AgentEvent {
         /// The interaction's id.
         interaction: InteractionId,
     },
+    /// Something changed that `GET /me` shows: the own record or place, an account, a queue, or what is chosen from.
+    /// Read it again.
+    Configuration,
     /// Events that the client does not have are gone, up to this number. Read the interactions and the presence anew.
     Expired,
 }
@@ -498,7 +513,12 @@ impl Told for AgentEvent {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
             Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
             Self::Notification { notification } => notification.interaction.as_ref(),
-            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Deleted { .. } | Self::Expired => None,
+            Self::Withdrawn { .. }
+            | Self::Presence { .. }
+            | Self::Withheld { .. }
+            | Self::Deleted { .. }
+            | Self::Configuration
+            | Self::Expired => None,
         }
     }
 
@@ -512,6 +532,7 @@ impl Told for AgentEvent {
             | Self::Presence { .. }
             | Self::Withheld { .. }
             | Self::Deleted { .. }
+            | Self::Configuration
             | Self::Expired => None,
         }
     }
@@ -560,6 +581,7 @@ impl From<&News> for AgentEvent {
                 Self::Notification { notification: (&Note::of_trigger(trigger.clone(), *at, *at)).into() }
             }
             News::Presence { state } => Self::Presence { state: *state, reason: None, since: None, by: None, by_name: None },
+            News::Configuration => Self::Configuration,
         }
     }
 }

@@ -9,6 +9,7 @@ use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
 use domain::ids::AgentId;
 use domain::queue::Queue;
+use domain::screens::Screens;
 use engine::ports::{Idempotency, Store};
 use serde::Serialize;
 use serde_json::Value;
@@ -62,6 +63,10 @@ impl Resource for Agent {
     fn view(self, version: u64, _: &App) -> AgentView {
         let Self { id, name, subject, role, whatsapp, capacity } = self;
         AgentView { id, name, subject, role, whatsapp, capacity, version }
+    }
+
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_agent(before, after)
     }
 
     /// Only owners manage admins and owners.

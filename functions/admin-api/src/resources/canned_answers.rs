@@ -118,7 +118,7 @@ pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) 
         let answers = app.configuration().all::<CannedAnswer>().await?;
         for (answer, version) in answers.into_iter().filter(|(answer, _)| answer.account.as_ref() == Some(account)) {
             let stored = Stored::of(app, answer, version)?;
-            let entry = stored.deleted(app, by).await?;
+            let (entry, _) = stored.deleted(app, by).await?;
             written(app.configuration().delete(&stored.before, version, &entry).await?)?;
             forget_file(app, stored.before.attachment.as_ref()).await;
         }

@@ -5,6 +5,7 @@ use domain::agent::Role;
 use domain::catalog::Disposition;
 use domain::ids::DispositionId;
 use domain::plan::Step;
+use domain::screens::Screens;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -72,6 +73,10 @@ impl Resource for Disposition {
 
     fn view(self, version: u64, _: &App) -> DispositionView {
         DispositionView { id: self.id, name: self.name, description: self.description, version }
+    }
+
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_choice(before, after)
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {

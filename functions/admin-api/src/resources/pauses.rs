@@ -3,6 +3,7 @@
 use domain::agent::Role;
 use domain::catalog::Pause;
 use domain::ids::PauseId;
+use domain::screens::Screens;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -54,6 +55,10 @@ impl Resource for Pause {
 
     fn view(self, version: u64, _: &App) -> PauseView {
         PauseView { id: self.id, name: self.name, version }
+    }
+
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_choice(before, after)
     }
 
     async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {

@@ -10,6 +10,7 @@ use domain::effect::Target;
 use domain::ids::{AgentId, QueueId};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::report::ServiceLevel;
+use domain::screens::Screens;
 use domain::values::Seconds;
 use domain::wakes;
 use engine::ports::Store;
@@ -94,6 +95,10 @@ impl Resource for Queue {
     }
 
     /// Waiting interactions that could now be offered to another agent.
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_queue(before, after)
+    }
+
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_queue(before, after).into_iter().collect()
     }

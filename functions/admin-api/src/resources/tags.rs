@@ -3,6 +3,7 @@
 use domain::agent::Role;
 use domain::catalog::KnownTag;
 use domain::ids::TagId;
+use domain::screens::Screens;
 use domain::tag::Tag;
 use serde::Serialize;
 use serde_json::Value;
@@ -52,6 +53,10 @@ impl Resource for KnownTag {
 
     fn view(self, version: u64, _: &App) -> TagView {
         TagView { id: self.id, tag: self.tag, version }
+    }
+
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_choice(before, after)
     }
 }
 

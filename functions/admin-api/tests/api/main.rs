@@ -37,15 +37,17 @@ use domain::history::Fact;
 use domain::ids::{AccountId, AgentId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::Content;
+use domain::news::News;
+use domain::screens::Screens;
 use domain::values::{Address, E164};
-use engine::jobs::AssignJob;
+use engine::jobs::{AssignJob, PushJob, Recipients};
 use engine::ports::{Directory, Idempotency, Store, System};
 use engine::{Engine, EngineError, Told};
 use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use store::{Configuration, Interactions, Written};
+use store::{Configuration, Interactions, OwedWakes, Written};
 use tower::ServiceExt;
 
 const PUBLIC_URL: &str = "https://connector.example/stage";
@@ -81,6 +83,7 @@ struct Admin {
     objects: Objects,
     sqs: aws_sdk_sqs::Client,
     wakes: String,
+    push: String,
     endpoint: String,
     account: String,
 }
@@ -177,6 +180,7 @@ fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
 fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'static str, &'a str)> {
     // All accounts share the bucket names, here as on AWS.
     let bucket: &'static str = format!("bucket-{account}").leak();
+    let push: &'static str = wakes.replace("assign.fifo", "push.fifo").leak();
     vec![
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", account),
@@ -186,6 +190,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("INTERACTIONS_TABLE", "interactions"),
         ("DERIVED_TABLE", "derived"),
         ("ASSIGN_QUEUE_URL", wakes),
+        ("PUSH_QUEUE_URL", push),
         ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound.fifo"),
         ("SECRET_PREFIX", "test/accounts/"),
         ("BUCKET", bucket),
@@ -222,7 +227,9 @@ impl Admin {
         let aws = Aws::new(&environment(endpoint, &account, "")).unwrap();
         let sqs = aws.sqs();
         let fifo = aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
-        let wakes = sqs.create_queue().queue_name("assign.fifo").attributes(fifo, "true").send().await.unwrap().queue_url.unwrap();
+        let queue =
+            async |name| sqs.create_queue().queue_name(name).attributes(fifo.clone(), "true").send().await.unwrap().queue_url.unwrap();
+        let (wakes, push) = (queue("assign.fifo").await, queue("push.fifo").await);
         local::template::make_tables(local, &account).await.unwrap();
         aws.s3().create_bucket().bucket(format!("bucket-{account}")).send().await.unwrap();
         let env = environment(endpoint, &account, &wakes);
@@ -234,6 +241,7 @@ impl Admin {
             router: router(app),
             sqs,
             wakes,
+            push,
             endpoint: endpoint.clone(),
             account,
         }
@@ -304,17 +312,31 @@ impl Admin {
 
     /// The targets that were woken since the last call.
     async fn woken(&self) -> Vec<Target> {
-        let mut targets = Vec::new();
+        let woken = self.jobs::<AssignJob>(&self.wakes).await;
+        let mut targets: Vec<Target> = woken.into_iter().map(|job| job.target).collect();
+        targets.sort();
+        targets
+    }
+
+    /// Whose screens `push` is told of.
+    async fn told(&self) -> Vec<Screens> {
+        let told = self.jobs::<PushJob>(&self.push).await.into_iter().map(|job| match (job.to, job.news) {
+            (Recipients::Configured { configured }, News::Configuration) => configured,
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    }
+
+    /// The jobs of a queue, which are then gone.
+    async fn jobs<T: serde::de::DeserializeOwned>(&self, queue: &str) -> Vec<T> {
+        let mut jobs = Vec::new();
         loop {
-            let messages = self.sqs.receive_message().queue_url(&self.wakes).max_number_of_messages(10).send().await.unwrap();
-            let Some(messages) = messages.messages.filter(|messages| !messages.is_empty()) else {
-                targets.sort();
-                return targets;
-            };
+            let messages = self.sqs.receive_message().queue_url(queue).max_number_of_messages(10).send().await.unwrap();
+            let Some(messages) = messages.messages.filter(|messages| !messages.is_empty()) else { return jobs };
             for message in messages {
-                targets.push(Envelope::<AssignJob>::parse(&message.body.unwrap()).unwrap().target);
+                jobs.push(Envelope::<T>::parse(&message.body.unwrap()).unwrap());
                 let handle = message.receipt_handle.unwrap();
-                self.sqs.delete_message().queue_url(&self.wakes).receipt_handle(handle).send().await.unwrap();
+                self.sqs.delete_message().queue_url(queue).receipt_handle(handle).send().await.unwrap();
             }
         }
     }
@@ -815,12 +837,49 @@ async fn wakes_that_can_not_be_sent_are_owed_and_fail_nothing() {
     assert_eq!(owed(&admin).await, []);
     admin.router = router(admin.app_without_its_queue());
     admin.put(&path, 2, &changed(&empty)).await.is(200);
-    let owed = owed(&admin).await.remove(0).targets;
+    let OwedWakes { targets, screens, .. } = owed(&admin).await.remove(0);
+    assert_eq!(screens, Some(Screens::Agents(vec![anna["id"].as_str().unwrap().parse().unwrap()])));
     assert_eq!(
-        owed,
+        targets,
         // Compared as a set: each target is its own message group, so there is no order among them.
         [Target::Queue(queue["id"].as_str().unwrap().parse().unwrap()), Target::Agent(anna["id"].as_str().unwrap().parse().unwrap())]
     );
+}
+
+#[tokio::test]
+async fn agents_whose_screens_show_a_change_are_told_of_it_and_of_nothing_else() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("SEEN1").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = place("accounts", &account);
+    let own = || -> domain::ids::AccountId { id(&account) };
+    let of_account = |left| Screens::Account { account: own(), left };
+    admin.told().await;
+    body["description"] = json!("for administrators");
+    body["plan"][0]["timeout"] = json!(7);
+    admin.put(&path, 1, &body).await.is(200);
+    assert_eq!(admin.told().await, []);
+    body["settings"]["transfer_to_agent"] = json!({"enabled": false});
+    admin.put(&path, 2, &body).await.is(200);
+    assert_eq!(admin.told().await, [of_account(vec![])]);
+    // A new colleague concerns nobody else.
+    let ben = admin.agent("ben").await;
+    admin.put(&format!("{path}/agents/{}", ben["id"].as_str().unwrap()), 3, &json!({})).await;
+    assert_eq!(admin.told().await, [Screens::Agents(vec![id(&ben)])]);
+    for (kind, made) in
+        [("pauses", json!({"name": "Lunch"})), ("tags", json!({"tag": "refund"})), ("dispositions", json!({"name": "Sold"}))]
+    {
+        let made = admin.made(kind, made).await;
+        admin.delete(&place(kind, &made), 1).await.is(204);
+        assert_eq!(admin.told().await, [Screens::Everybody, Screens::Everybody], "{kind}");
+    }
+    admin.put(&place("agents", &ben), 1, &json!({"name": "Benno", "subject": "sub-ben"})).await.is(200);
+    assert_eq!(admin.told().await, [Screens::Agents(vec![id(&ben)])]);
+    let queue = format!("/queues/{}", body["plan"][0]["queue"].as_str().unwrap());
+    let named = json!({"name": "After sales", "strategy": "beepall", "members": []});
+    admin.put(&queue, 1, &named).await.is(200);
+    let Some([Screens::Queue { left, .. }]) = Some(&admin.told().await[..]) else { panic!("the queue's name is shown") };
+    assert_eq!(left, &[body["agents"][0].as_str().unwrap().parse().unwrap()]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use desk::Limited;
 use desk::interactions::refused;
+use desk::messages::client_id;
 use desk::text::short_text;
 use domain::account::Account;
 use domain::business::Business;
@@ -145,6 +146,8 @@ pub(crate) struct NewConversation {
     /// `true`: send the account's recontact template, with its parameters filled in.
     #[serde(default)]
     recontact: bool,
+    /// An id that the client chooses for the message: 1 to 64 printable ASCII characters without blanks.
+    client_id: Option<String>,
 }
 
 /// A conversation that was started.
@@ -378,6 +381,7 @@ pub(crate) async fn start(
     let account = app.directory().account(&id).await?.filter(|account| account.agents.contains(&command.caller.agent));
     let account = account.ok_or(Error::NotFound)?;
     tracing::Span::current().record("account", account.id.as_str());
+    let client_id = client_id(new.client_id.as_deref())?;
     let wanted = new.read()?;
     let (to, name) = match wanted.whom {
         Whom::Contact(id) => {
@@ -404,7 +408,7 @@ pub(crate) async fn start(
     }
     app.desk.count(&command.caller.agent, Limited::Conversation).await?;
     let message = MessageId::from_ulid(app.desk.engine.world.ulid());
-    let start = Start { agent: command.caller.agent.clone(), role: Some(command.caller.role), to, name, message, template };
+    let start = Start { agent: command.caller.agent.clone(), role: Some(command.caller.role), to, name, message, template, client_id };
     let refusal = match app.desk.engine.start(&account, &start, &command.mark()).await? {
         Started::Opened(interaction, message) => return Ok(opened(&interaction, &message)),
         Started::Before => None,

@@ -7,12 +7,13 @@ use api::{AgentCaller, Body, Command, Error};
 use axum::Json;
 use axum::extract::State;
 use desk::presence::{PresenceChange, PresenceView};
-use domain::account::{Account, Settings};
+use domain::account::{Account, TransferRule};
 use domain::agent::{Presence, PresenceState, Role};
 use domain::catalog::Disposition;
 use domain::ids::AgentId;
 use domain::language::Language;
 use domain::message::Content;
+use domain::screens::Shown;
 use domain::tag::Tag;
 use engine::ports::{Directory, Idempotency, Store};
 use serde::Serialize;
@@ -58,6 +59,12 @@ struct MyAccount {
     name: String,
     /// Whether the caller is one of the account's agents. Interactions are offered only to these.
     member: bool,
+    /// Whether it is switched on. While it is off nothing rings, and nobody can pick, transfer or start a conversation.
+    active: bool,
+    /// Whether the interaction's agent may transfer it to another agent, and how long that waits to be accepted.
+    transfer_to_agent: TransferRule,
+    /// The same for transfers to a queue.
+    transfer_to_queue: TransferRule,
     /// Whether closing requires a disposition.
     mandatory_disposition: bool,
     /// The pause of an agent who closes without the required disposition, until it is chosen. If absent, that is
@@ -90,42 +97,63 @@ struct MyAccount {
 
 impl MyAccount {
     /// What the account's provider can do. A provider that this version does not know can do nothing.
-    fn abilities(account: &Account) -> (usize, bool, bool) {
-        let Some(adapter) = providers::adapter(&account.provider.kind) else { return (0, false, false) };
+    fn abilities(provider: &str) -> (usize, bool, bool) {
+        let Some(adapter) = providers::adapter(provider) else { return (0, false, false) };
         let reaction = Content::Reaction { message: "x".to_owned(), emoji: "👍".to_owned() };
         (adapter.text_limit(), adapter.quotes(), adapter.fits(&reaction, None).is_ok())
     }
 }
 
 /// Returns the caller's record, accounts and choices.
+///
+/// The event `configuration` tells that something of it has changed.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
+    // The caller may have been told of a change that this process has not seen.
+    app.directory().renew().await?;
     let agent = app.desk.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let described = app.directory().general_dispositions().await?;
     let general: Vec<String> = described.iter().map(|it| it.name.clone()).collect();
     let pauses = app.directory().pauses().await?;
-    let wrap_up = |settings: &Settings| {
-        let wanted = settings.disposition_pause.as_ref().filter(|_| settings.mandatory_disposition)?;
-        pauses.iter().find(|pause| pause.id == *wanted).map(|pause| pause.name.clone())
-    };
     let of_mine = |account: &Account| {
-        let (text_limit, quotes, reactions) = MyAccount::abilities(account);
+        let Shown {
+            key,
+            name,
+            active,
+            provider,
+            transfer_to_agent,
+            transfer_to_queue,
+            mandatory_disposition,
+            disposition_pause,
+            dispositions,
+            recontact,
+            translation,
+            assistant,
+            insights,
+            video,
+            answering,
+        } = Shown::from(account);
+        let pause = disposition_pause.and_then(|wanted| pauses.iter().find(|pause| pause.id == *wanted));
+        let (text_limit, quotes, reactions) = MyAccount::abilities(provider);
         MyAccount {
             id: account.id.to_string(),
-            key: account.key.to_string(),
-            name: account.name.clone(),
+            key: key.to_owned(),
+            name: name.to_owned(),
             member: account.agents.contains(&agent.id),
-            mandatory_disposition: account.settings.mandatory_disposition,
-            disposition_pause: wrap_up(&account.settings),
-            dispositions: blended(&account.settings.dispositions, &general),
-            recontact: account.settings.recontact.is_some(),
-            translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
-            assistant: account.settings.assistant.is_some(),
-            insights: account.settings.insights.is_some(),
-            video: account.settings.video.as_ref().is_some_and(|video| video.enabled),
-            answering: account.answering_ai_agent.is_some(),
+            active,
+            transfer_to_agent,
+            transfer_to_queue,
+            mandatory_disposition,
+            disposition_pause: pause.map(|pause| pause.name.clone()),
+            dispositions: blended(dispositions, &general),
+            recontact,
+            translation: translation.cloned(),
+            assistant,
+            insights,
+            video,
+            answering,
             text_limit,
             quotes,
             reactions,
@@ -203,11 +231,7 @@ mod tests {
 
     #[test]
     fn an_account_tells_what_its_provider_can_do() {
-        let of = |kind: &str| {
-            let mut account = domain::fixtures::account();
-            account.provider.kind = kind.to_owned();
-            MyAccount::abilities(&account)
-        };
+        let of = MyAccount::abilities;
         assert_eq!((of("META"), of("TWILIO")), ((4096, true, true), (1600, false, false)));
         assert_eq!((of("SINCH"), of("SINCH_V2"), of("KALEYRA")), ((4096, false, false), (4096, false, false), (4096, false, true)));
         assert_eq!(of("UNKNOWN"), (0, false, false));

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use desk::Located;
 use desk::interactions::recontact;
-use desk::messages::{created, find, settled};
+use desk::messages::{client_id, created, find, settled};
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::Identity;
@@ -56,6 +56,7 @@ pub(crate) async fn send(
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.desk.locate_once(&command.caller, &id).await?;
     let translation = new.original(place.account()?)?;
+    let client_id = client_id(new.client_id.as_deref())?;
     let (wanted, answers) = new.read(&place.account()?.provider)?;
     let sending = match prepare(&app, &command.caller, &place, wanted, answers, translation).await {
         // The message or file that a repeated command refers to may be gone by now.
@@ -66,7 +67,7 @@ pub(crate) async fn send(
                 None => return Err(failure),
             }
         }
-        Ok(sending) => sending,
+        Ok(sending) => Sending { client_id, ..sending },
     };
     let agent = command.caller.agent.clone();
     let told = match app.desk.engine.send_based_on(&place.key, agent, sending, command.mark(), command.basis()).await {
@@ -94,7 +95,7 @@ async fn prepare(
     };
     let sending = |content, attachments| {
         let (id, reply_to, answers, translation) = (id.clone(), reply_to.clone(), answers.clone(), translation.clone());
-        Sending { id, content, attachments, reply_to, answers, again_of: None, translation }
+        Sending { attachments, reply_to, answers, translation, ..Sending::new(id, content) }
     };
     let sending = match wanted {
         Wanted::Ready(content) => sending(content, Vec::new()),
@@ -161,7 +162,7 @@ fn again(old: Message, id: MessageId) -> Result<Sending, Failure> {
         return Err(Failure::NotFailed { state });
     }
     let Message { content, attachments, reply_to, answers, translation, .. } = old;
-    Ok(Sending { id, content, attachments, reply_to, answers, again_of: Some(old.id), translation })
+    Ok(Sending { attachments, reply_to, answers, again_of: Some(old.id), translation, ..Sending::new(id, content) })
 }
 
 /// The file of a template's header, if it is of the header's kind.

@@ -13,6 +13,7 @@ mod messages;
 mod notifications;
 mod outgoing;
 mod queues;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(notifications::read_all))
         .routes(routes!(interactions::list))
         .routes(routes!(lists::list))
+        .routes(routes!(waiting::list))
         .routes(routes!(desk::searches::search))
         .routes(routes!(desk::searches::fields))
         .routes(routes!(desk::interactions::read))

@@ -53,6 +53,10 @@ pub(crate) struct NewMessage {
     pub(crate) again: Option<String>,
     /// What the agent wrote, if `text` or `caption` is its translation. Agents see it beside the message.
     pub(crate) original: Option<Original>,
+    /// An id that the client chooses: 1 to 64 printable ASCII characters without blanks. It comes back with the message
+    /// in the answer, the thread and the event, so that the client knows its own message again. It is no
+    /// `Idempotency-Key`: the same one may come twice.
+    pub(crate) client_id: Option<String>,
     /// The id of the message to reply to, in this interaction. Not allowed with a template, a reaction or `again`.
     pub(crate) reply_to: Option<String>,
 }
@@ -289,6 +293,23 @@ mod tests {
         assert_eq!(refused(json!({ "text": "ü".repeat(1601) })), "text must have at most 1600 characters");
         assert_eq!(refused(json!({ "text": "" })), "text must not be empty");
         assert_eq!(refused(json!({ "text": " \n" })), "text must not be empty");
+    }
+
+    #[test]
+    fn a_clients_id_is_short_and_printable() {
+        let id = |text: &str| desk::messages::client_id(Some(text)).map(|id| json!(id));
+        for good in ["8c0f2a7e-5a34-4f3e-9f0e-3a2f3c1d5b6a", "1", &"~".repeat(64)] {
+            assert_eq!(id(good).unwrap(), json!(good));
+        }
+        assert!(desk::messages::client_id(None).unwrap().is_none());
+        for bad in ["", " ", "a b", "a\n", "é", &"x".repeat(65)] {
+            let problem = serde_json::to_value(id(bad).unwrap_err().problem()).unwrap();
+            assert_eq!(
+                (&problem["errors"][0]["field"], &problem["errors"][0]["code"]),
+                (&json!("client_id"), &json!("wrong-format")),
+                "{bad:?}"
+            );
+        }
     }
 
     #[test]

@@ -74,15 +74,7 @@ pub(crate) async fn start(
         return Err(refused(&app.desk, refusal, Some(*interaction)).await?.into());
     }
     let meeting = call.meeting(account, settings).await?;
-    let sending = Sending {
-        id,
-        content: Content::Text { body: meeting.customer.clone() },
-        attachments: Vec::new(),
-        reply_to: None,
-        answers: None,
-        again_of: None,
-        translation: None,
-    };
+    let sending = Sending::new(id, Content::Text { body: meeting.customer.clone() });
     let told = app.desk.engine.start_video(&place.key, agent, sending, command.mark(), command.basis()).await?;
     match settle(&app.desk, &command, told).await? {
         Done::Now(_, Some(message)) => Ok(Json(VideoCall::of(message.id, meeting))),

@@ -48,12 +48,12 @@ export async function serve({ interactions = [], messages = 100 }) {
     'POST /console/session/token': () => ({ id_token: 'token', expires_in: 3600 }),
     'GET /agent/me': () => ({
       id: ME, name: 'Anna', role: 'agent', whatsapp: true, capacity: 100, queues: [], pauses: ['Lunch'], tags: [], disposition_descriptions: {},
-      accounts: [{ id: 'acc_1', key: 'SALES', name: 'Sales', member: true, mandatory_disposition: false, dispositions: [], recontact: false, assistant: false }]
+      accounts: [{ id: 'acc_1', key: 'SALES', name: 'Sales', member: true, active: true, transfer_to_agent: { enabled: true, timeout: 30 }, transfer_to_queue: { enabled: true, timeout: 30 }, mandatory_disposition: false, dispositions: [], recontact: false, assistant: false }]
     }),
     'GET /agent/presence': () => ({ state: 'ready', since: new Date(START).toISOString(), capacity: 100, load: state.interactions.length }),
     'GET /agent/interactions': () => ({ interactions: state.interactions, offers: [], seq: state.events.at(-1)?.seq ?? 0 }),
     'GET /agent/accounts/acc_1/colleagues': () => ({ agents: [], others: [], queues: [] }),
-    'GET /agent/accounts/acc_1/interactions': () => ({ items: [] }),
+    'GET /agent/interactions/waiting': () => ({ items: [], more: false }),
     'GET /agent/notifications': () => ({ items: [], unread: 0 }),
     'POST /agent/tickets': () => ({ ticket: 't', url: `${url.replace('http', 'ws')}/socket`, expires_at: new Date().toISOString() })
   }

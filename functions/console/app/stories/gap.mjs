@@ -6,7 +6,7 @@
  * Of the ten stories of the console, 4: 500 events, same screen as a fresh one · "Cut"; expired feed · "Cut again"
  */
 import assert from 'node:assert/strict'
-import { ask, closes, configured, countsTones, customersWrite, endpoints, expires, repeats, nothingOpen, story } from './kit/story.mjs'
+import { ask, closes, configured, countsTones, customersWrite, cutsLines, endpoints, expires, keepsLines, repeats, nothingOpen, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const run = String(Date.now()).slice(-6)
@@ -18,16 +18,7 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   expects(/ERR_INTERNET_DISCONNECTED/)
   await configured('/tags', { tag: 'refund' })
   await countsTones(context)
-  await context.addInitScript(() => {
-    window.lines = []
-    const Line = window.WebSocket
-    window.WebSocket = class extends Line {
-      constructor(...all) {
-        super(...all)
-        window.lines.push(this)
-      }
-    }
-  })
+  await keepsLines(context)
   /** What the page asks for: snapshots and events. */
   let asked = []
   page.on('request', (request) => {
@@ -120,7 +111,7 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   }
   async function cut() {
     await context.setOffline(true)
-    await page.evaluate(() => { for (const line of window.lines) line.close() })
+    await cutsLines(page)
     await page.getByText(/^No connection since/).waitFor()
     asked = []
   }
@@ -148,9 +139,11 @@ await story('a lost connection', async ({ context, page, accessible, button, log
   const missed = (await last()) - start
   assert.ok(missed >= MISSED, `${missed}`)
   assert.ok(await row(page, leaves).isVisible(), 'nothing of it is known yet')
+  const heard = await page.evaluate(() => window.tones)
   await back()
   await row(page, comes).waitFor()
   await row(page, leaves).waitFor({ state: 'detached' })
+  assert.equal(await page.evaluate(() => window.tones), heard, 'what was offered and accepted meanwhile makes no sound')
   await sameAsFresh()
   const pages = asked.filter((it) => it === 'events').length
   assert.ok(pages <= 2 + missed / 500 && !asked.includes('snapshot'), `${missed} events: ${asked}`)

@@ -111,7 +111,8 @@ async function connected(server: Server) {
   const applied: number[] = []
   const timers: { at: number; run: () => void }[] = []
   const sent: string[] = []
-  let [listener, now, reads, failing] = [undefined as Listener | undefined, 0, 0, false]
+  let [listener, now, reads, failing, lines, caughtUp] = [undefined as Listener | undefined, 0, 0, false, 0, 0]
+  const live: number[] = []
   const states: (number | undefined)[] = []
   const feed = new Feed({
     snapshot: async () => server.snapshot(),
@@ -123,13 +124,16 @@ async function connected(server: Server) {
     async connect(given) {
       if (failing) throw new Error('no network')
       listener = given
+      lines += 1
       return { send: (text) => void sent.push(text), close: () => undefined }
     },
     replace: (snapshot) => store.replace(snapshot),
-    apply(entry) {
+    apply(entry, isLive) {
       applied.push(entry.seq)
+      if (isLive) live.push(entry.seq)
       store.apply(entry)
     },
+    caughtUp: () => void (caughtUp += 1),
     state: (since) => void states.push(since),
     timer(run, ms) {
       const timer = { at: now + ms, run }
@@ -158,7 +162,10 @@ async function connected(server: Server) {
   await settle()
   return {
     feed, store, applied, sent, states, settle, pass,
-    frame: (entry: Entry) => listener!.frame(JSON.stringify(entry)),
+    frame: (entry: object) => listener!.frame(JSON.stringify(entry)),
+    get lines() { return lines },
+    get live() { return live },
+    get caughtUp() { return caughtUp },
     cut: () => listener!.closed(),
     open: () => listener!.open(),
     get reads() { return reads },
@@ -234,7 +241,7 @@ class World {
     }
   }
   /** A frame reaches only a socket that is there. */
-  frame = (entry: Entry | undefined) => entry && this.listener?.frame(JSON.stringify(entry))
+  frame = (entry: object | undefined) => entry && this.listener?.frame(JSON.stringify(entry))
   async happen(it: typeof happening extends fc.Arbitrary<infer T> ? T : never) {
     switch (it.kind) {
       case 'step': return this.server.step(it.what, it.which)
@@ -279,7 +286,11 @@ class World {
       await this.settle()
       this.listener?.open()
       await this.settle()
-      for (const after of this.sent.splice(0)) for (const entry of this.server.read(after, 200).items) this.frame(entry)
+      for (const after of this.sent.splice(0)) {
+        const { items, next } = this.server.read(after, 200)
+        for (const entry of items) this.frame(entry)
+        this.frame({ caught_up: items.at(-1)?.seq ?? this.server.events.length, more: next && true })
+      }
       await this.pass(turn < 50 ? 10_000 : 0)
     }
     for (const [found, asked] of this.late.splice(0)) this.store.applyInteraction(found, asked)
@@ -392,9 +403,48 @@ describe('the feed', () => {
     expect(it_.sent).toEqual([])
     await it_.pass(4 * 60_000)
     expect(it_.sent).toEqual(['{"after":0}'])
-    for (let n = 0; n < 200; n += 1) server.step(6, n)
-    for (const event of server.events) it_.frame(event)
+    for (let n = 0; n < 201; n += 1) server.step(6, n)
+    for (const event of server.events.slice(0, 200)) it_.frame(event)
+    it_.frame({ caught_up: 200, more: true })
     expect(it_.sent).toEqual(['{"after":0}', '{"after":200}'])
+    const before = it_.caughtUp
+    it_.frame(server.events[200]!)
+    expect(it_.caughtUp).toBe(before)
+    it_.frame({ caught_up: 201 })
+    // What was missed is no news of this moment; what comes behind the end is.
+    expect([it_.caughtUp, it_.live]).toEqual([before + 1, []])
+    server.step(6, 1)
+    it_.frame(server.events[201]!)
+    expect([it_.live, it_.sent.length]).toEqual([[202], 2])
+  })
+
+  it('reads over HTTP what the end of an answer tells of and no frame brought', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    await it_.pass(4 * 60_000)
+    for (let n = 0; n < 3; n += 1) server.step(4, n)
+    it_.frame(server.events[0]!)
+    it_.frame({ caught_up: 3 })
+    await it_.pass(400)
+    expect(it_.applied).toEqual([1, 2, 3])
+  })
+
+  it('takes a line for dead that does not answer, and opens the next one before it says so', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    const states = it_.states.length
+    await it_.pass(4 * 60_000 + 29_000)
+    expect(it_.lines).toBe(1)
+    server.step(4, 1)
+    await it_.pass(2000)
+    it_.open()
+    await it_.settle()
+    expect([it_.lines, it_.applied, it_.states.slice(states)]).toEqual([2, [1], [undefined]])
+    // The next one answers, and stays.
+    await it_.pass(4 * 60_000)
+    it_.frame({ caught_up: 1 })
+    await it_.pass(60_000)
+    expect(it_.lines).toBe(2)
   })
 
   it('reads all that it missed, page by page, before any of it is applied', async () => {

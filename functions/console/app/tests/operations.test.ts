@@ -7,6 +7,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
   agent: {
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
+    'get /accounts/{id}/interactions': 'those who wait on all accounts come in one call',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /search/fields': 'agents search by name and number, without choosing fields'
   },

@@ -17,7 +17,7 @@ function outboxWith(answers: (Problem | 'ok')[]) {
       // The API carries out a key once, also when its answer is lost.
       if (answer === 'ok' || answer.status === 0) arrived.add(row.key)
       if (answer !== 'ok') throw answer
-      return { id: `msg_${row.key}` } as Message
+      return message(row.key, row.interaction)
     },
     sent: (row) => void confirmed.push(row.key),
     keep: (row) => void kept.set(row.key, row),
@@ -30,8 +30,9 @@ function outboxWith(answers: (Problem | 'ok')[]) {
     now: () => now
   })
   const settle = async () => { for (let n = 0; n < 400; n += 1) await Promise.resolve() }
+  const message = (client_id: string, interaction = 'int_1') => ({ id: `msg_${client_id}`, client_id, interaction }) as Message
   const write = (key: string, interaction = 'int_1') => outbox.add({ key, interaction, kind: 'message', body: { text: key } })
-  return { outbox, tries, arrived, kept, confirmed, settle, write }
+  return { outbox, tries, arrived, kept, confirmed, settle, write, message }
 }
 
 describe('the outbox', () => {
@@ -83,5 +84,67 @@ describe('the outbox', () => {
     expect([...it_.kept.keys()]).toEqual(['k1'])
     await it_.settle()
     expect(it_.kept.size).toEqual(0)
+  })
+
+  it('gives each message its key, in the body that comes again', async () => {
+    const it_ = outboxWith([network])
+    it_.write('k1')
+    await it_.settle()
+    expect(it_.tries.map((row) => row.body)).toEqual(Array(2).fill({ text: 'k1', client_id: 'k1' }))
+  })
+
+  it('takes a message whose answer was lost for sent when anything tells of it, and sends the next one at once', async () => {
+    const it_ = outboxWith(Array(9).fill(network))
+    it_.write('k1')
+    it_.write('k2')
+    await Promise.resolve()
+    it_.outbox.confirm(it_.message('k1'))
+    expect([it_.outbox.of('int_1').map((row) => row.key), [...it_.kept.keys()]]).toEqual([['k2'], ['k2']])
+    await it_.settle()
+    expect([it_.tries.filter((row) => row.key === 'k1').length, it_.outbox.isEmpty]).toEqual([1, true])
+  })
+
+  it('waits for no answer to what is there, and takes the answer all the same', async () => {
+    let answer = (_: Message) => {}
+    const [sent, asked]: [string[], string[]] = [[], []]
+    const outbox = new Outbox({
+      send: (row) => (asked.push(row.key), new Promise<Message>((resolve) => (answer = resolve))),
+      sent: (row) => void sent.push(row.key),
+      keep: () => undefined, drop: () => undefined, timer: () => () => undefined, now: () => 0
+    })
+    for (const key of ['k1', 'k2']) outbox.add({ key, interaction: 'int_1', kind: 'message', body: { text: key } })
+    const first = answer
+    outbox.confirm({ client_id: 'k1', interaction: 'int_1' } as Message)
+    for (let n = 0; n < 9; n += 1) await Promise.resolve()
+    expect([asked, sent]).toEqual([['k1', 'k2'], []])
+    first({} as Message)
+    for (let n = 0; n < 9; n += 1) await Promise.resolve()
+    expect(sent).toEqual(['k1'])
+  })
+
+  it.each([0, 1, 2, 3, 4, 5])('brings no row back that is confirmed %i turns after its request failed', async (turns) => {
+    let fail = (_: Problem) => {}
+    const outbox = new Outbox({
+      send: () => new Promise((_, reject) => (fail = reject)),
+      sent: () => undefined, keep: () => undefined, drop: () => undefined, timer: () => () => undefined, now: () => 0
+    })
+    outbox.add({ key: 'k1', interaction: 'int_1', kind: 'message', body: { text: 'hello' } })
+    fail(new Problem(409, 'window-expired', ''))
+    for (let n = 0; n < turns; n += 1) await Promise.resolve()
+    outbox.confirm({ client_id: 'k1', interaction: 'int_1' } as Message)
+    for (let n = 0; n < 9; n += 1) await Promise.resolve()
+    expect(outbox.isEmpty).toBe(true)
+  })
+
+  it('takes no other message for a row: not of another conversation, not of another client', async () => {
+    const it_ = outboxWith(Array(40).fill(network))
+    it_.write('k1')
+    await it_.settle()
+    it_.outbox.confirm(it_.message('k1', 'int_2'))
+    it_.outbox.confirm(it_.message('k2'))
+    it_.outbox.confirm({ id: 'msg_1', interaction: 'int_1' } as Message)
+    expect(it_.outbox.of('int_1').map((row) => row.state)).toEqual(['unsure'])
+    it_.outbox.confirm(it_.message('k1'))
+    expect(it_.outbox.isEmpty).toBe(true)
   })
 })

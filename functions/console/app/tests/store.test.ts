@@ -67,6 +67,21 @@ describe('the store', () => {
     expect(store.mine().map((it) => it.id)).toEqual(['int_2', 'int_1'])
   })
 
+  it('tells of each of this agent\'s messages, also of one of which no more than its place is known', () => {
+    const told: (string | undefined | null)[] = []
+    const store = new Store('agt_me', undefined, (message) => void told.push(message.client_id))
+    const own = (id: string, at: string, agent = 'agt_me') => message(id, at, { client_id: `client of ${id}`, author: { kind: 'agent', agent } })
+    store.applyMessage(message('a', '2026-11-26T08:00:05Z'))
+    store.begin('int_1', store.thread('int_1')[0])
+    store.applyMessage(own('b', '2026-11-26T08:00:00Z'))
+    store.apply(event(1, { type: 'message', message: own('c', '2026-11-26T08:00:06Z') }))
+    store.apply(event(2, { type: 'message_state', message: { ...own('c', '2026-11-26T08:00:06Z'), version: 2 } }))
+    // Somebody else may choose the same id.
+    store.applyMessage(own('d', '2026-11-26T08:00:07Z', 'agt_ben'))
+    expect(told).toEqual(['client of b', 'client of c', 'client of c'])
+    expect(['b', 'c', 'd'].map((id) => store.has('int_1', `client of ${id}`))).toEqual([false, true, false])
+  })
+
   it('lets no answer from before a snapshot bring back what went', () => {
     const store = new Store('agt_me')
     const mine = interaction(1, 'agt_me') as never

@@ -49,6 +49,7 @@ impl<'a> Change<'a> {
             self.next.unread_count = 0;
         }
         self.end_wrap_up(before);
+        self.keep_assignment(before);
         self.keep_active_time(before);
         let occupied_before = before.map(occupied).unwrap_or_default();
         if let Some(wait) = before.and_then(|before| before.wait.as_ref()).filter(|wait| wait.offer.is_none()) {
@@ -63,6 +64,15 @@ impl<'a> Change<'a> {
         self.tell_watchers(before);
         let Self { next: interaction, effects, message_effects, replies, history, presence_revision, .. } = self;
         Decision { interaction, effects, message_effects, replies, history, presence_revision }
+    }
+
+    /// Notes since when its agent has it, whatever gave or reopened it.
+    fn keep_assignment(&mut self, before: Option<&Interaction>) {
+        if self.next.agent.is_none() {
+            self.next.assigned_at = None;
+        } else if holder(&self.next).is_some() && before.and_then(holder) != holder(&self.next) {
+            self.next.assigned_at = Some(self.context.now);
+        }
     }
 
     /// Ends the active time of a hold, whatever ended it, and runs that of the present one.

@@ -64,6 +64,7 @@ impl Opening {
             archived: false,
             disposition: None,
             agent: None,
+            assigned_at: None,
             accepted_via: None,
             tab_open: false,
             tab_opened_at: None,

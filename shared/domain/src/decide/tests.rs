@@ -183,6 +183,29 @@ fn timers(decision: &Decision) -> Vec<(Timestamp, Timer)> {
 }
 
 #[test]
+fn an_interaction_tells_since_when_its_agent_has_it() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.open().interaction.assigned_at, None);
+    let accepted = desk.accepted();
+    assert_eq!((accepted.agent.as_ref(), accepted.assigned_at), (Some(&agent(1)), Some(START)));
+    desk.now = after(START, 60);
+    // Neither a message nor the own tab changes that; another agent does.
+    let away = desk.decide(&accepted, Event::CloseTab { agent: agent(1) }).unwrap().interaction;
+    assert_eq!(desk.receive(&away).interaction.assigned_at, Some(START));
+    let given = desk.decide(&away, Event::Reassign { by: agent(3), to: agent(2) }).unwrap().interaction;
+    assert_eq!((given.agent.as_ref(), given.assigned_at), (Some(&agent(2)), Some(desk.now)));
+    // It stays with whoever had it at the close. Reopened, it begins anew.
+    let closed = desk.decide(&accepted, Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
+    assert_eq!((closed.agent.as_ref(), closed.assigned_at), (Some(&agent(1)), Some(START)));
+    let reopened = desk.decide(&closed, Event::Reopen { agent: agent(1) }).unwrap().interaction;
+    assert_eq!(reopened.assigned_at, Some(desk.now));
+    // Without an agent there is nothing to tell.
+    desk.account.agents.retain(|member| *member != agent(1));
+    let left = desk.decide(&accepted, Event::AgentLeft { agent: agent(1) }).unwrap().interaction;
+    assert_eq!((left.agent, left.assigned_at), (None, None));
+}
+
+#[test]
 fn the_first_message_starts_the_plan_and_wakes_its_first_queue() {
     let desk = Desk::new();
     let opened = desk.open();

@@ -529,15 +529,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Unwatch(interaction) => (interaction, Event::Unwatch { by: agent }),
         Command::Write(interaction, message, body) => {
             let key = engine.locate(&interaction).await?;
-            let sending = Sending {
-                id: message,
-                content: Content::Text { body },
-                attachments: Vec::new(),
-                reply_to: None,
-                answers: None,
-                again_of: None,
-                translation: None,
-            };
+            let sending = Sending::new(message, Content::Text { body });
             return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
         }
         Command::Note(interaction, message) => {
@@ -551,7 +543,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Start(to, message) => {
             let account = engine.directory.accounts().await?[0].clone();
             let template = ApprovedTemplate::plain("recontact", "it");
-            let start = Start { agent, role: None, to, name: None, message, template };
+            let start = Start { agent, role: None, to, name: None, message, template, client_id: None };
             let told = match engine.start(&account, &start, &mark).await? {
                 Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
                 Started::Before | Started::Refused(_) => None,
@@ -968,7 +960,7 @@ impl Sim {
         let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
         let template = ApprovedTemplate::plain("recontact", "it");
         let message = MessageId::from_ulid(self.world.ulid());
-        let start = Start { agent: agent.clone(), role: None, to: phone(to), name: None, message, template };
+        let start = Start { agent: agent.clone(), role: None, to: phone(to), name: None, message, template, client_id: None };
         let mark = Idempotency::Command { id: format!("start-{}", self.next()) };
         let started = run(self.engine.start(&account, &start, &mark)).unwrap();
         assert!(
@@ -1105,13 +1097,16 @@ impl Sim {
             News::Interaction { interaction, .. } => (Some(&interaction.id), Notice::INTERACTION),
             News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
             // Nobody is an admin here.
-            News::Alert { .. } | News::TriggerDisabled { .. } => return,
+            News::Alert { .. } | News::TriggerDisabled { .. } | News::Configuration => return,
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
             Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
-            Recipients::Administrators { .. } | Recipients::Supervisors { .. } | Recipients::Overseers { .. } => Vec::new(),
+            Recipients::Administrators { .. }
+            | Recipients::Supervisors { .. }
+            | Recipients::Overseers { .. }
+            | Recipients::Configured { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news

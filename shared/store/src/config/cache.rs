@@ -82,6 +82,22 @@ impl Configuration {
 }
 
 impl Configuration {
+    /// Reads the revision as it is now, so that nothing older is returned from then on: for whoever was told of a
+    /// change.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn renew(&self) -> PortResult<()> {
+        let asked = Instant::now();
+        let read = self.revision().await?;
+        if let Ok(mut recent) = self.recent.lock() {
+            *recent = Some((recent.map_or(read, |(known, _)| known.max(read)), asked));
+        }
+        Ok(())
+    }
+}
+
+impl Configuration {
     /// The agent with this `sub` claim.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use domain::account::ProxyTokens;
 use domain::effect::Target;
 use domain::ids::AccountId;
 use domain::plan::ActionPlan;
+use domain::screens::Screens;
 use engine::ports::{PortError, System, World};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -92,20 +93,23 @@ pub enum Extra {
         /// The plan.
         plan: ActionPlan,
     },
-    /// Targets to wake because of the change. They are stored until they were woken, in case the process dies in
-    /// between.
+    /// Targets to wake and screens to tell because of the change. They are stored until that was done, in case the
+    /// process dies in between.
     Wakes(OwedWakes),
     /// What the audit trail tells of the change.
     Audit(Box<Entry>),
 }
 
-/// Targets to wake because the configuration changed.
+/// Targets to wake and screens to tell because the configuration changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwedWakes {
     /// A ULID, so that ids sort by time.
     pub id: String,
     /// The targets.
     pub targets: Vec<Target>,
+    /// Whose screens show the change. The version before does not know it and only wakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screens: Option<Screens>,
 }
 
 /// The attempts at a write without a check. It can lose only against a transaction at the same instant, which takes

@@ -68,7 +68,7 @@ pub(crate) async fn delete_account(
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
     let stored = Stored::<Account>::load(&app, &writer, &id, Some(&condition)).await?;
-    let entry = stored.deleted(&app, writer.by()).await?;
+    let (entry, owed) = stored.deleted(&app, writer.by()).await?;
     let Stored { before: account, version, .. } = stored;
     if parameters.get("confirm") != Some(account.key.as_str()) {
         return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
@@ -87,6 +87,7 @@ pub(crate) async fn delete_account(
         }
         return Err(refused);
     }
+    app.pay(owed).await;
     changed("account", "deleted", id.as_str(), writer.by());
     forget_secret(&app, &id, false).await;
     if account.translation_key_set_at.is_some() {

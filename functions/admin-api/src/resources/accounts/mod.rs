@@ -22,6 +22,7 @@ use domain::interval::Interval;
 use domain::language::Translator;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::Queue;
+use domain::screens::Screens;
 use domain::values::{AccountKey, E164};
 use domain::wakes;
 use jiff::Timestamp;
@@ -351,6 +352,10 @@ impl Resource for Account {
     }
 
     /// Waiting interactions that could now be offered to another agent or take another route.
+    fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
+        Screens::of_account(before, after)
+    }
+
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_account(before, after).into_iter().collect()
     }

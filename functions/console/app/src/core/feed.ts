@@ -24,8 +24,10 @@ export interface Ports {
   read(after: number): Promise<{ items: Entry[]; next?: string | null }>
   connect(listener: Listener): Promise<Line>
   replace(snapshot: Snapshot): void
-  /** `live` is false while missed events are read: nothing of them rings any more. */
+  /** `live` is false while missed events are read: nothing of them rings before all of them are here. */
   apply(entry: Entry, live: boolean): void
+  /** All that was missed is here. */
+  caughtUp?(): void
   /** Since when there is no connection; undefined: there is one. */
   state?(lostSince: number | undefined): void
   timer(run: () => void, ms: number): () => void
@@ -41,8 +43,8 @@ const ASK = 4 * 60_000
 const RENEW = 110 * 60_000
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
-/** The socket gives this many missed events for one question. */
-const PAGE = 200
+/** The WebSocket API gives up a question after 29 s: an answer that has not ended by then never will. */
+const ANSWER = 30_000
 
 export class Feed {
   /** The number of the last event that was applied. */
@@ -58,7 +60,8 @@ export class Feed {
   private retry: (() => void) | undefined
   private timers: (() => void)[] = []
   private reading: Promise<void> | undefined
-  private asked = 0
+  /** Ends the wait for the socket's answer, while there is one. */
+  private asking: (() => void) | undefined
   private ended = false
 
   constructor(private readonly ports: Ports) {}
@@ -93,8 +96,14 @@ export class Feed {
   private drop() {
     this.generation += 1
     for (const cancel of this.timers.splice(0)) cancel()
+    this.answered()
     this.line?.close()
     this.line = undefined
+  }
+
+  private answered() {
+    this.asking?.()
+    this.asking = undefined
   }
 
   private connect() {
@@ -119,12 +128,13 @@ export class Feed {
       open = true
       if (before && before !== this.line) before.close()
       for (const cancel of this.timers.splice(0)) cancel()
+      this.answered()
       this.failures = 0
       this.lostSince = undefined
       this.ports.state?.(undefined)
       // What was missed is read in a few calls, and applied at once. The socket has told of the rest since it opened.
       void this.catchUp(false)
-      this.timers.push(this.ports.timer(() => this.ask(), ASK))
+      this.timers.push(this.ports.timer(() => this.askAtTimes(), ASK))
       this.timers.push(this.ports.timer(() => this.connect(), RENEW))
     }
     let early = false
@@ -142,16 +152,35 @@ export class Feed {
   }
 
   /** Asks for what got lost on the way, from time to time. */
-  private ask() {
-    this.asked = this.seq
-    this.line?.send(JSON.stringify({ after: this.seq }))
-    this.timers.push(this.ports.timer(() => this.ask(), ASK))
+  private askAtTimes() {
+    this.ask()
+    this.timers.push(this.ports.timer(() => this.askAtTimes(), ASK))
   }
 
-  /** A frame of the socket. */
+  private ask() {
+    this.answered()
+    this.line?.send(JSON.stringify({ after: this.seq }))
+    // A line that no longer answers looks as if nothing happened. The next one stands before this one goes.
+    this.asking = this.ports.timer(() => {
+      this.asking = undefined
+      this.connect()
+    }, ANSWER)
+  }
+
+  /** A frame of the socket: an event, or the end of an answer. */
   frame(text: string) {
-    const said = JSON.parse(text) as Partial<Entry>
-    if (typeof said.seq === 'number' && said.event) this.take(said as Entry, true)
+    const said = JSON.parse(text) as Partial<Entry> & { caught_up?: number; more?: boolean }
+    if (typeof said.seq === 'number' && said.event) this.take(said as Entry, !this.asking)
+    else if (typeof said.caught_up === 'number') this.end(said.caught_up, said.more === true)
+  }
+
+  /** The socket has sent all events up to this number. */
+  private end(last: number, more: boolean) {
+    if (!this.asking) return
+    this.answered()
+    if (this.seq < last) this.readHole(() => this.seq < last)
+    else if (more) this.ask()
+    else this.ports.caughtUp?.()
   }
 
   private take(entry: Entry, live: boolean) {
@@ -162,17 +191,16 @@ export class Feed {
     if (entry.seq <= this.seq) return
     this.waiting.set(entry.seq, entry)
     this.advance(live)
-    if (this.waiting.size > 0 && !this.closeHole && !this.reading) {
-      this.closeHole = this.ports.timer(() => {
-        this.closeHole = undefined
-        if (this.waiting.size > 0) void this.catchUp(false)
-      }, HOLE)
-    }
-    // A full page: there may be more.
-    if (this.line && this.seq - this.asked >= PAGE) {
-      this.asked = this.seq
-      this.line.send(JSON.stringify({ after: this.seq }))
-    }
+    if (this.waiting.size > 0) this.readHole(() => this.waiting.size > 0)
+  }
+
+  /** Reads what is missing, if it still is in a moment. */
+  private readHole(isOpen: () => boolean) {
+    if (this.closeHole || this.reading) return
+    this.closeHole = this.ports.timer(() => {
+      this.closeHole = undefined
+      if (isOpen()) void this.catchUp(false)
+    }, HOLE)
   }
 
   private advance(live: boolean) {
@@ -217,7 +245,7 @@ export class Feed {
     } finally {
       // All at once: the screen is drawn once.
       for (const entry of missed) this.take(entry, false)
-      this.asked = this.seq
+      this.ports.caughtUp?.()
     }
   }
 

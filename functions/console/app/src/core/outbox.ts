@@ -1,12 +1,13 @@
 /**
  * What this agent has written and nobody has confirmed yet. A row is sent with the same `Idempotency-Key` until there
- * is an answer, so it arrives once however often it is sent; after two minutes a person decides.
+ * is an answer, so it arrives once however often it is sent; after two minutes a person decides. The message carries
+ * the key as its `client_id`: whatever tells of it, an answer, an event or a page of the thread, confirms the row.
  */
 import { Problem } from '../api/client'
 import type { Message, NewMessage } from '../api'
 
 export interface Row {
-  /** Its `Idempotency-Key`. */
+  /** Its `Idempotency-Key`, and its message's `client_id`. */
   key: string
   interaction: string
   kind: 'message' | 'note'
@@ -22,7 +23,7 @@ export interface Row {
 
 export interface OutboxPorts {
   send(row: Row): Promise<Message>
-  /** The message is confirmed. */
+  /** The answer, also to a row that was confirmed before it. */
   sent(row: Row, message: Message): void
   /** Keeps a row for the next time that the page is loaded. */
   keep(row: Row): void
@@ -39,6 +40,8 @@ const LONGEST_PAUSE = 15_000
 
 export class Outbox {
   private readonly busy = new Set<string>()
+  /** What ends the wait for the answer to a row. */
+  private readonly waits = new Map<string, () => void>()
 
   constructor(
     private readonly ports: OutboxPorts,
@@ -55,13 +58,24 @@ export class Outbox {
   }
 
   add(row: Omit<Row, 'state' | 'at'>) {
-    this.set({ ...row, at: this.ports.now(), state: 'sending' })
+    // In the body from the beginning: the same key with another body would be refused.
+    this.set({ ...row, body: { ...row.body, client_id: row.key }, at: this.ports.now(), state: 'sending' })
     void this.work(row.interaction)
   }
 
-  /** Rows of an earlier page. Whether they arrived is not known, so they wait for a person. */
+  /** Rows of an earlier page. Whether they arrived is not known, so they wait for the thread, or for a person. */
   restore(rows: Row[]) {
     for (const row of rows) if (!this.rows.has(row.key)) this.rows.set(row.key, { ...row, state: 'unsure', problem: undefined })
+  }
+
+  /**
+   * A message of this agent is there. It confirms the row of its own interaction that has its id, if that row is one of
+   * this window: another client may have chosen the same id.
+   */
+  confirm({ client_id: key, interaction }: Message) {
+    if (!key || this.rows.get(key)?.interaction !== interaction) return
+    this.discard(key)
+    this.waits.get(key)?.()
   }
 
   /** Sends a row once more, with its own key. */
@@ -88,24 +102,29 @@ export class Outbox {
     if (this.busy.has(interaction)) return
     this.busy.add(interaction)
     try {
-      for (let row; (row = this.of(interaction).find((row) => row.state === 'sending')); ) await this.deliver(row)
+      for (let row; (row = this.of(interaction).find((row) => row.state === 'sending')); ) {
+        const { key } = row
+        await this.deliver(row, new Promise((resolve) => this.waits.set(key, resolve)))
+        this.waits.delete(key)
+      }
     } finally {
       this.busy.delete(interaction)
     }
   }
 
-  private async deliver(row: Row) {
+  private async deliver(row: Row, confirmed: Promise<void>) {
     for (let pause = FIRST_PAUSE; ; pause = Math.min(LONGEST_PAUSE, pause * 2)) {
       try {
-        const message = await this.ports.send(row)
-        this.ports.sent(row, message)
+        // A confirmed row keeps none behind it waiting. Its answer is taken all the same: it has the whole text.
+        await Promise.race([confirmed, this.ports.send(row).then((message) => this.ports.sent(row, message))])
         return this.discard(row.key)
       } catch (error) {
+        if (!this.rows.has(row.key)) return
         const problem = error instanceof Problem ? error : new Problem(0, 'network', String(error))
         if (!problem.mayPass) return this.set({ ...row, state: 'refused', problem })
         if (this.ports.now() - (row.since ?? row.at) > PATIENCE) return this.set({ ...row, state: 'unsure', problem })
       }
-      await new Promise<void>((resolve) => this.ports.timer(resolve, pause))
+      await Promise.race([confirmed, new Promise<void>((resolve) => this.ports.timer(resolve, pause))])
       if (!this.rows.has(row.key)) return
     }
   }

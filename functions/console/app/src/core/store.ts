@@ -49,10 +49,14 @@ export class Store {
   /** The oldest message of a thread of which older ones were not read. */
   private readonly begins = new Map<string, Message>()
 
-  /** `maps` makes the maps: plain ones, or those that a screen can watch. */
+  /**
+   * `maps` makes the maps: plain ones, or those that a screen can watch. `written` is told of this agent's own messages,
+   * in the same turn in which they are here, and each time that something tells of them.
+   */
   constructor(
     readonly agent: string,
-    private readonly maps: Maps = () => new Map()
+    private readonly maps: Maps = () => new Map(),
+    private readonly written: (message: Message) => void = () => undefined
   ) {
     this.interactions = maps()
     this.offers = maps()
@@ -93,11 +97,27 @@ export class Store {
     for (const message of thread?.values() ?? []) if (inOrder(message, oldest) < 0) thread?.delete(message.id)
   }
 
+  /** Keeps a message that something tells of, whatever that is. */
+  applyMessage(message: Message): void {
+    this.keep(message)
+    if (this.isOwn(message)) this.written(message)
+  }
+
+  private isOwn({ author }: Message): boolean {
+    return author.kind === 'agent' && author.agent === this.agent
+  }
+
+  /** Whether the thread has the message of this agent to which a client gave this id. */
+  has(id: string, client_id: string): boolean {
+    for (const message of this.threads.get(id)?.values() ?? []) if (message.client_id === client_id && this.isOwn(message)) return true
+    return false
+  }
+
   /**
    * Keeps the greater version, and the whole text where an event carries only its beginning. What lies before the
    * thread's beginning is left to whoever reads on there.
    */
-  applyMessage(message: Message): void {
+  private keep(message: Message): void {
     const begin = this.begins.get(message.interaction)
     if (begin && inOrder(message, begin) < 0) return
     let thread = this.threads.get(message.interaction)

@@ -4,14 +4,16 @@ import { computed, reactive, ref, shallowReactive, shallowRef, watch } from 'vue
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
+import { repeated, snapshotOf } from '../core/commands'
 import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import { Store, type Offer, type Snapshot } from '../core/store'
+import { Store, type Offer } from '../core/store'
 import { Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
+import { Soon } from '../core/soon'
 import { t } from '../i18n'
 import { said } from '../problems'
 import type { Acts } from './keys'
@@ -77,14 +79,16 @@ export type Past = api.Interaction
 /** All state of the desk; made once the agent is known. */
 export function makeDesk(given: api.Me) {
   const me = shallowReactive(given)
-  const store = new Store(me.id, shallowMap)
+  const store = new Store(me.id, shallowMap, (message) => outbox.confirm(message))
   const now = ref(Date.now())
   /** The same by the minute: what shows no seconds is drawn no more often. */
   const minute = computed(() => now.value - (now.value % 60_000))
   const lostSince = ref<number>()
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
-  const waiting = shallowRef<api.Interaction[]>([])
+  const waiting = shallowRef<api.Waiting['items']>([])
+  /** Whether more wait than are listed. */
+  const moreWaiting = ref(false)
   // One that rings stands among the offers, and may be taken before the next look.
   watch(() => store.offers.size, () => (waiting.value = waiting.value.filter((it) => !store.offers.has(it.id))))
   /** How many wait in the agent's own queues, and since when. */
@@ -139,11 +143,7 @@ export function makeDesk(given: api.Me) {
   }
 
   // ---- The feed.
-  async function snapshot(): Promise<Snapshot> {
-    const mine = await api.mine(caller)
-    // Not at once: what happens after the first answer's number is told of twice then, and never not at all.
-    return { ...mine, presence: await api.presence(caller) }
-  }
+  const snapshot = () => snapshotOf(() => api.mine(caller), () => api.presence(caller))
 
   const feed = new Feed({
     snapshot,
@@ -183,13 +183,14 @@ export function makeDesk(given: api.Me) {
       const before = entry.event.type === 'interaction' ? store.interactions.get(entry.event.interaction.id) : undefined
       const effect = store.apply(entry)
       if (entry.event.type === 'notification') news.value += 1
+      if (entry.event.type === 'configuration') renewal.call()
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
         release(entry.event.interaction.id)
         if (entry.event.interaction.merged_into) follow(entry.event.interaction.id, entry.event.interaction.merged_into)
       }
-      if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
+      if (effect?.type === 'offered') untold = effect.offer
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
       if (effect?.type === 'message') {
         slim(effect.message.interaction)
@@ -210,19 +211,26 @@ export function makeDesk(given: api.Me) {
           if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
         }
       }
-      soundOffers()
+      soundOffers(live)
     },
+    caughtUp: () => soundOffers(),
     state: (since) => (lostSince.value = since),
     timer: later,
     now: Date.now,
     random: Math.random
   })
 
-  /** Every offer rings until it ends. */
-  function soundOffers() {
-    const ringing = offers.value.filter((offer) => offer.notification?.sound !== false)
-    ring.ring(ringing.length > 0)
-    notices.update(offers.value.map(({ interaction, notification }) => ({ id: interaction.id, title: notification?.text ?? t('offerFrom', { name: nameOf(interaction) }) })))
+  /** Those that ring, and the latest one that nobody was told of. */
+  let rung: Offer[] = []
+  let untold: Offer | undefined
+  /** Every offer rings until it ends. While missed events are read, none begins: it may have ended, too. */
+  function soundOffers(begins = true) {
+    rung = offers.value.filter((offer) => begins || rung.includes(offer))
+    ring.ring(rung.some((offer) => offer.notification?.sound !== false))
+    notices.update(rung.map(({ interaction, notification }) => ({ id: interaction.id, title: notification?.text ?? t('offerFrom', { name: nameOf(interaction) }) })))
+    if (!begins) return
+    if (untold && rung.includes(untold)) announced.value = t('offerFrom', { name: nameOf(untold.interaction) })
+    untold = undefined
   }
 
   const offers = computed<Offer[]>((before) => {
@@ -234,19 +242,28 @@ export function makeDesk(given: api.Me) {
   const presence = computed(() => store.presence)
   const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
 
-  /** Reads the own role and accounts again. */
-  let renewing = false
-  async function renewMe() {
-    if (renewing) return
-    renewing = true
+  let renewing: Promise<boolean> | undefined
+  /** Reads the own role and accounts again; false: it may work later. */
+  const renewMe = () => (renewing ??= readMe().finally(() => (renewing = undefined)))
+  async function readMe(): Promise<boolean> {
     try {
       Object.assign(me, await api.me(caller))
-    } catch {
+      for (const it of me.accounts) if (it.member) learnNames(it.id)
+      return true
+    } catch (error) {
       // What was refused says so itself.
-    } finally {
-      renewing = false
+      return !(error instanceof Problem && error.mayPass)
     }
   }
+  /** Something of that has changed. What is being read may be from before. */
+  const renewal = new Soon({
+    async run() {
+      await renewing
+      if (!(await renewMe())) renewal.call()
+    },
+    timer: later,
+    random: Math.random
+  })
 
   // ---- Names.
   const account = (id: string) => me.accounts.find((account) => account.id === id)
@@ -311,10 +328,11 @@ export function makeDesk(given: api.Me) {
     if (!looks()) return
     try {
       if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
-      const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
+      if (!me.accounts.some((it) => it.member)) return void (waiting.value = [])
+      const found = await api.waiting(caller)
       // Those that ring here stand among the offers.
-      const found = pages.flatMap((page) => page.items).filter((it) => !it.agent && !store.offers.has(it.id))
-      waiting.value = found.sort((a, b) => a.opened_at.localeCompare(b.opened_at))
+      waiting.value = found.items.filter((it) => !store.offers.has(it.id))
+      moreWaiting.value = found.more
     } catch {
       // The list that is there stays; the bar tells of a lost connection.
     }
@@ -341,23 +359,19 @@ export function makeDesk(given: api.Me) {
   // ---- Commands.
   /** Carries out a command on an interaction, with a key, so that a repetition after a lost answer changes nothing. */
   async function command(run: (key: string) => Promise<api.Interaction>): Promise<boolean> {
-    const key = crypto.randomUUID()
-    for (let tries = 0; ; tries += 1) {
-      const asked = store.epoch
-      try {
-        store.applyInteraction(await run(key), asked)
-        return true
-      } catch (error) {
-        // What an AI agent's service refuses it would refuse again, and each call is paid for.
-        if (error instanceof Problem && error.mayPass && !error.kind.startsWith('ai-') && tries < 2) {
-          await new Promise((resolve) => setTimeout(resolve, 1000))
-          continue
-        }
-        const now = error instanceof Problem ? (error.body.interaction as api.Interaction | undefined) : undefined
-        if (now) store.applyInteraction(now, asked)
-        sayProblem(error)
-        return false
-      }
+    let asked = store.epoch
+    const once = (key: string) => {
+      asked = store.epoch
+      return run(key)
+    }
+    try {
+      store.applyInteraction(await repeated(once, () => new Promise((resolve) => setTimeout(resolve, 1000))), asked)
+      return true
+    } catch (error) {
+      const now = error instanceof Problem ? (error.body.interaction as api.Interaction | undefined) : undefined
+      if (now) store.applyInteraction(now, asked)
+      sayProblem(error)
+      return false
     }
   }
 
@@ -471,7 +485,7 @@ export function makeDesk(given: api.Me) {
     {
       async send(row) {
         const sent = { path: { id: row.interaction }, key: row.key }
-        return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '' } }) : api.send(caller, { ...sent, body: row.body })
+        return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '', client_id: row.body.client_id } }) : api.send(caller, { ...sent, body: row.body })
       },
       sent: (_, message) => store.applyMessage(message),
       // A browser that keeps nothing: the desk works without.
@@ -525,7 +539,10 @@ export function makeDesk(given: api.Me) {
       const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
       const rows = (await entries<string, KeptRow>()).filter(([key]) => key.startsWith('row:'))
       for (const [key, { row }] of rows) if (row.at < Date.now() - ROWS_LIVE) void del(key)
-      outbox.restore(rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE).map(({ row }) => row))
+      const left = rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE)
+      outbox.restore(left.map(({ row }) => row))
+      // A thread may be here already, and says what arrived.
+      for (const { row } of left) if (store.has(row.interaction, row.key)) outbox.discard(row.key)
     } catch {
       // A browser that keeps nothing; the desk works without.
     }
@@ -590,7 +607,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, moreWaiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
     places, look,

@@ -158,6 +158,19 @@ export const countsTones = (context) => context.addInitScript(() => {
   AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this) }
 })
 
+/** Each window keeps its sockets, for `cutsLines`. */
+export const keepsLines = (context) => context.addInitScript(() => {
+  window.lines = []
+  const Line = window.WebSocket
+  window.WebSocket = class extends Line {
+    constructor(...all) {
+      super(...all)
+      window.lines.push(this)
+    }
+  }
+})
+export const cutsLines = (page) => page.evaluate(() => { for (const line of window.lines) line.close() })
+
 /** Plays a story. What `play` gets: the page, and helpers on it. */
 export async function story(title, play) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--autoplay-policy=user-gesture-required'] })
