@@ -7,6 +7,7 @@
 mod access;
 mod answering;
 mod assisting;
+mod attached;
 mod calling;
 mod colleagues;
 mod documenting;

@@ -29,7 +29,7 @@ macro_rules! stories {
     };
 }
 
-stories! { accounts configure connect contacts desk gap handover keyboard screens supervise translation windows writing }
+stories! { accounts configure connect contacts desk gap handover keyboard media screens supervise translation windows writing }
 
 /// What the stories are played against. It ends with the process.
 struct Up {

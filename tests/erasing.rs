@@ -83,6 +83,9 @@ async fn after_an_erasure_nothing_of_the_customer_is_anywhere_and_whoever_writes
     assert_eq!((ended.state, ended.counts.done, ended.counts.total), (domain::job::State::Done, 2, 2));
     assert_eq!(desk.mentions(1).await, Vec::<String>::new());
     assert_eq!(desk.objects().head(&late).await.unwrap(), None);
+    // Neither files nor their thumbnails.
+    let files = format!("media/{}/{}/", desk.account.id, closed.interaction);
+    assert_eq!(desk.objects().all_under(&files).await.unwrap(), Vec::<String>::new());
     assert!(desk.deployment.store.contact(&contact).await.unwrap().is_none());
     assert!(!desk.mentions(2).await.is_empty(), "the other customer stays");
 

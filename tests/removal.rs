@@ -6,7 +6,7 @@ use domain::ids::JobId;
 use domain::inbound::{Annotated, Annotation};
 use domain::insights::{Sentiment, Summary};
 use domain::job::{Job, State};
-use domain::message::Content;
+use domain::message::{Content, thumbnail_key};
 use domain::search::Document;
 use domain::video::{Call, Meeting};
 use engine::jobs::JobStep;
@@ -105,7 +105,9 @@ impl Desk {
         let said = domain::message::Message { content, ..domain::fixtures::message(Timestamp::now()) };
         self.documents().put(&Document::of(&interaction, &[said]).unwrap()).await.unwrap();
         let media = format!("media/{}/{}/msg_1/0", key.conversation.account, key.interaction);
-        let written = [media, transcript_key(&interaction, false), transcript_key(&interaction, true), log_key(&interaction).unwrap()];
+        let thumbnail = thumbnail_key(&media);
+        let written =
+            [media, thumbnail, transcript_key(&interaction, false), transcript_key(&interaction, true), log_key(&interaction).unwrap()];
         for object in written {
             self.objects().put(&object, CANARY.into(), "text/plain").await.unwrap();
         }

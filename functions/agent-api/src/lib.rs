@@ -23,6 +23,7 @@
 //! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply or a reaction also looks for its message; a file is looked at in the bucket and copied once |
 //! | `POST …/attachments` | 2 reads, 1 count; the upload itself goes to the bucket |
 //! | `GET …/transcript` | 2 reads, 1 look at the bucket |
+//! | `GET …/attachments` | as `GET …/messages`, however many files the page has |
 //! | `GET …/attachments/{index}` | 3 reads, 1 query for each 100 messages up to the one that is meant |
 //! | `GET …/contact` | 2 reads; 3 where two contacts turned out to be one person |
 //! | `GET …/past` | 2 reads, 1 query for each account of the caller (and contact of the person) |

@@ -239,7 +239,7 @@ mod tests {
     use domain::effect::ConversationKey;
     use domain::history::Fact;
     use domain::interaction::Status;
-    use domain::message::{Attachment, Content};
+    use domain::message::{Attachment, Content, Measures, thumbnail_key};
 
     use engine::memory::{Memory, MemoryDirectory};
     use jiff::Timestamp;
@@ -347,12 +347,15 @@ mod tests {
     }
 
     fn stored(key: &str, size: u64) -> Copy {
-        Copy::Stored { key: key.into(), size, content_type: "image/png".into() }
+        Copy::Stored { key: key.into(), size, content_type: "image/png".into(), measures: Measures::default(), thumbnail: true }
     }
 
     fn archivist(states: impl IntoIterator<Item = (Interaction, Vec<Message>)>) -> Archivist<FakeRecords, MemoryDirectory, FakeBucket> {
         let records = FakeRecords(Mutex::new(states.into_iter().collect()), Mutex::default(), Mutex::default());
-        let bucket = FakeBucket(Mutex::new(BTreeMap::from([("media/1".to_owned(), b"\x89PNG".to_vec())])));
+        let bucket = FakeBucket(Mutex::new(BTreeMap::from([
+            ("media/1".to_owned(), b"\x89PNG".to_vec()),
+            (thumbnail_key("media/1"), b"small".to_vec()),
+        ])));
         Archivist { records, directory: Memory::new().directory(), bucket }
     }
 

@@ -9,7 +9,7 @@ use cloud::batch::Failure;
 use cloud::egress::{self, Credentials, EgressError, Fetched, Origin};
 use cloud::secrets::SecretError;
 use domain::account::Account;
-use domain::message::{Attachment, Copy, Message};
+use domain::message::{Attachment, Copy, Message, thumbnail_key};
 use engine::jobs::MediaJob;
 use engine::ports::{Directory, Store, World};
 use engine::{Engine, EngineError};
@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use providers::{Answer, Authorization, MediaStep, OutgoingRequest, TransportFailure};
 
 use crate::content;
+use crate::thumbnail::{self, Thumbnail};
 
 /// The delays before the second and the next tries, in seconds. A provider may answer 404 for some seconds after
 /// the webhook; an outage is mostly over in 20 minutes.
@@ -34,6 +35,10 @@ const LONGEST_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often a file whose hash differs from the declared one is fetched. After that it is stored as it came: a
 /// customer's file with a wrong hash is better than none.
 const HASH_TRIES: u32 = 3;
+
+/// How often a picture is made small. A try that dies of it, against all bounds, comes again; after that the picture is
+/// stored alone.
+const THUMBNAIL_TRIES: u32 = 3;
 
 /// Fetches addresses that strangers chose.
 pub(crate) trait Source: Sync {
@@ -140,7 +145,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
                 ("later", Err(Failure::RetryAfter(wait)))
             }
             // The message was deleted meanwhile. This attempt or an earlier one may have stored a copy.
-            Err(Unsettled::Engine(EngineError::NotFound)) => match self.bucket.delete(&key(job)).await {
+            Err(Unsettled::Engine(EngineError::NotFound)) => match self.delete(&key(job)).await {
                 Ok(()) => ("gone", Ok(())),
                 Err(error) => {
                     tracing::error!(event = "media.not_deleted", message = %job.message.message, index = job.index, %error);
@@ -154,6 +159,12 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
         };
         (self.count)(label);
         result
+    }
+
+    /// Deletes a copy and its thumbnail.
+    async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.bucket.delete(key).await?;
+        self.bucket.delete(&thumbnail_key(key)).await
     }
 
     async fn settle(&self, job: &MediaJob, received: u32) -> Result<&'static str, Unsettled> {
@@ -199,12 +210,27 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
             tracing::warn!(event = "media.hash_differs", message = %job.message.message, index = job.index);
         }
         let (key, size) = (key(job), fetched.bytes.len() as u64);
-        let stored = self.bucket.put(&key, fetched.bytes, &content_type).await;
+        let measures = measures::measure(&content_type, &fetched.bytes);
+        let (bytes, small) = if received <= THUMBNAIL_TRIES { shrunk(&content_type, fetched.bytes).await? } else { (fetched.bytes, None) };
+        let stored = self.bucket.put(&key, bytes, &content_type).await;
         stored.map_err(|error| {
             tracing::error!(event = "media.not_stored", message = %job.message.message, index = job.index, %error);
             NoCopy::passing("the copy could not be stored")
         })?;
-        Ok(Copy::Stored { key, size, content_type })
+        let thumbnail = match small {
+            Some(small) => self.put_thumbnail(job, &key, small).await,
+            None => false,
+        };
+        Ok(Copy::Stored { key, size, content_type, measures, thumbnail })
+    }
+
+    /// Stores a thumbnail beside its file. False if it can't be stored: the message does without then.
+    async fn put_thumbnail(&self, job: &MediaJob, key: &str, small: Thumbnail) -> bool {
+        let stored = self.bucket.put(&thumbnail_key(key), small.bytes, small.content_type).await;
+        if let Err(error) = &stored {
+            tracing::warn!(event = "media.no_thumbnail", message = %job.message.message, index = job.index, %error);
+        }
+        stored.is_ok()
     }
 
     /// Fetches the file, once more with new credentials if the provider refused the old ones.
@@ -266,6 +292,17 @@ fn is_refusal(status: StatusCode) -> bool {
 
 fn refused(status: StatusCode) -> NoCopy {
     check(status).err().unwrap_or_else(|| NoCopy::passing("the provider refused the account's credentials"))
+}
+
+/// The file and its thumbnail, made where it holds up no other job.
+async fn shrunk(content_type: &str, bytes: Vec<u8>) -> Result<(Vec<u8>, Option<Thumbnail>), NoCopy> {
+    let content_type = content_type.to_owned();
+    let made = tokio::task::spawn_blocking(move || {
+        let small = thumbnail::of(&content_type, &bytes);
+        (bytes, small)
+    });
+    // It does not panic; the runtime may be ending.
+    made.await.map_err(|_| NoCopy::passing("the copy could not be stored"))
 }
 
 /// The delay after the try `received`, in seconds.

@@ -2,14 +2,16 @@
 //!
 //! | case | result |
 //! |---|---|
-//! | a file | it is checked and stored under `media/{account}/{interaction}/{message}/{index}`, and the message says where |
+//! | a file | it is checked and stored under `media/{account}/{interaction}/{message}/{index}`; the message says where, and how large a picture is or how long a recording plays |
+//! | a large picture (JPEG, PNG, WebP) | a thumbnail is stored beside it, under its key with `.thumbnail` |
+//! | a picture that can't be made small, a thumbnail that can't be stored | the picture has no thumbnail, for good |
 //! | a file that is too large for WhatsApp, empty, or a program that claims to be a picture | given up; the message says why |
 //! | 404, 429, 5xx, no answer, failing storage | it is tried again (below), then given up; the message says why |
 //! | 401, 403 | the secret is read again, or a new token requested, once; then as above |
 //! | a hash other than the declared one | fetched again, twice; then stored as it came |
 //! | 410, an address in a private network, any other answer | given up; the message says why |
 //! | an attachment that is copied or given up already | nothing |
-//! | a message that was deleted meanwhile | its copy is deleted |
+//! | a message that was deleted meanwhile | its copy and the thumbnail are deleted |
 //! | a body that can't be read | the dead-letter queue, after the queue's tries |
 //!
 //! Tries come after 5 s, 1, 5 and 15 minutes, 1 and 3 hours, then every 6 hours for as long as the provider keeps the
@@ -19,6 +21,7 @@ mod content;
 mod copier;
 #[cfg(test)]
 mod tests;
+mod thumbnail;
 
 use client::{Client, Web};
 use cloud::aws::{Aws, CallError};
@@ -39,7 +42,8 @@ use tokio::sync::Semaphore;
 use copier::{Bucket, Copier, Source};
 
 /// How many files are in memory at the same time. A growing buffer takes up to twice its content, and
-/// the function's 1024 MB hold two of the largest files.
+/// the function's 1024 MB hold two of the largest files. A picture that is decoded takes about as much as the largest
+/// file ([`thumbnail`]).
 const AT_ONCE: usize = 2;
 
 struct Strangers(Egress);

@@ -13,7 +13,7 @@ use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
 use domain::ids::MessageId;
 use domain::interaction::{Interaction, Status};
-use domain::message::{Attachment, Content, Copy, Message};
+use domain::message::{Attachment, Content, Copy, Measures, Message, thumbnail_key};
 use domain::values::Secret;
 use engine::Engine;
 use engine::jobs::MediaJob;
@@ -25,6 +25,7 @@ use providers::{Answer, Hosts, OutgoingRequest, TransportFailure};
 use ulid::Ulid;
 
 use crate::copier::{Bucket, Copier, Source};
+use crate::thumbnail::tests::noise;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -50,12 +51,13 @@ impl Source for FakeSource {
 #[derive(Default)]
 struct FakeBucket {
     objects: Mutex<BTreeMap<String, (Vec<u8>, String)>>,
-    broken: bool,
+    /// What is written under keys with this end fails.
+    broken: Option<&'static str>,
 }
 
 impl Bucket for FakeBucket {
     async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
-        if self.broken {
+        if self.broken.is_some_and(|end| key.ends_with(end)) {
             return Err(CallError::NoAnswer { service: "s3" });
         }
         self.objects.lock().unwrap().insert(key.into(), (bytes, content_type.into()));
@@ -179,13 +181,20 @@ fn said(status: u16, bytes: &[u8]) -> Said {
     Ok(Fetched { status, content_type: None, content_disposition: None, retry_after: None, bytes: bytes.into() })
 }
 
+fn key_of(scene: &Scene) -> String {
+    let place = &scene.job.message;
+    format!("media/{}/{}/{}/0", place.interaction.conversation.account, place.interaction.interaction, place.message)
+}
+
 #[tokio::test]
 async fn an_attachment_is_copied_to_the_bucket_and_the_message_says_where() {
     let scene = scene([said(200, PNG)]).await;
     assert_eq!(scene.deliver(1).await, Ok(()));
     let place = &scene.job.message;
     let key = format!("media/{}/{}/{}/0", account().id, place.interaction.interaction, place.message);
-    assert_eq!(scene.copy(), Copy::Stored { key: key.clone(), size: 8, content_type: "image/png".into() });
+    let stored =
+        Copy::Stored { key: key.clone(), size: 8, content_type: "image/png".into(), measures: Measures::default(), thumbnail: false };
+    assert_eq!(scene.copy(), stored);
     assert_eq!(scene.copier.bucket.objects.lock().unwrap()[&key], (PNG.to_vec(), "image/png".to_owned()));
     assert_eq!(scene.deliver(2).await, Ok(()));
     assert_eq!(scene.asked(), 1, "a redelivery fetches nothing");
@@ -288,7 +297,7 @@ async fn refused_credentials_are_read_again_once() {
 #[tokio::test]
 async fn a_failing_bucket_or_secret_is_tried_again_and_then_reported() {
     let mut scene = scene((0..2).map(|_| said(200, PNG))).await;
-    scene.copier.bucket.broken = true;
+    scene.copier.bucket.broken = Some("");
     assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
     scene.world.advance(SignedDuration::from_hours(8 * 24));
     assert_eq!(scene.deliver(9).await, Ok(()));
@@ -336,8 +345,94 @@ async fn a_copy_whose_message_was_deleted_meanwhile_is_deleted() {
     let place = &scene.job.message;
     let interaction = &place.interaction;
     let key = format!("media/{}/{}/{}/0", interaction.conversation.account, interaction.interaction, place.message);
-    scene.copier.bucket.objects.lock().unwrap().insert(key, (b"png".to_vec(), "image/png".into()));
+    let objects = &scene.copier.bucket.objects;
+    objects.lock().unwrap().insert(thumbnail_key(&key), (b"jpeg".to_vec(), "image/jpeg".into()));
+    objects.lock().unwrap().insert(key, (b"png".to_vec(), "image/png".into()));
     assert!(scene.memory.delete(&interaction.interaction));
     scene.copier.handle(&scene.job, 2).await.unwrap();
     assert!(scene.copier.bucket.objects.lock().unwrap().is_empty());
+}
+
+/// What was stored of a picture: its measures, and the objects.
+fn stored(scene: &Scene) -> (Measures, bool, Vec<String>) {
+    let Copy::Stored { measures, thumbnail, .. } = scene.copy() else { panic!("{:?}", scene.copy()) };
+    (measures, thumbnail, scene.copier.bucket.objects.lock().unwrap().keys().cloned().collect())
+}
+
+fn measures(width: u32, height: u32) -> Measures {
+    Measures { width: Some(width), height: Some(height), duration: None }
+}
+
+#[tokio::test]
+async fn a_large_picture_has_its_size_and_a_thumbnail_that_is_told_of_in_the_same_write() {
+    let picture = noise(800, 600);
+    let scene = scene([said(200, &picture)]).await;
+    let before = scene.memory.messages()[0].1.version;
+    scene.deliver(1).await.unwrap();
+    let (size, thumbnail, keys) = stored(&scene);
+    assert_eq!((size, thumbnail), (measures(800, 600), true));
+    assert_eq!(scene.memory.messages()[0].1.version, before + 1, "one write");
+    assert_eq!(keys, [key_of(&scene), thumbnail_key(&key_of(&scene))]);
+    let objects = scene.copier.bucket.objects.lock().unwrap();
+    assert_eq!(objects[&keys[0]], (picture, "image/png".to_owned()));
+    let (small, kind) = &objects[&keys[1]];
+    let size = measures::measure(kind, small);
+    assert_eq!((kind.as_str(), size), ("image/jpeg", measures(320, 240)));
+}
+
+#[tokio::test]
+async fn a_recording_says_how_long_it_plays() {
+    let voice = include_bytes!("../../../shared/measures/samples/voice.ogg");
+    let scene = scene_with(attachment("https://api.twilio.com/m", "audio/ogg; codecs=opus"), Status::Open, [said(200, voice)]).await;
+    scene.deliver(1).await.unwrap();
+    assert_eq!(stored(&scene), (Measures { duration: Some(3), ..Measures::default() }, false, vec![key_of(&scene)]));
+}
+
+#[tokio::test]
+async fn a_thumbnail_that_can_not_be_stored_costs_nothing_else_and_is_not_tried_again() {
+    let mut scene = scene([said(200, &noise(800, 600))]).await;
+    scene.copier.bucket.broken = Some(".thumbnail");
+    assert_eq!(scene.deliver(1).await, Ok(()));
+    assert_eq!(stored(&scene), (measures(800, 600), false, vec![key_of(&scene)]));
+    scene.copier.bucket.broken = None;
+    assert_eq!(scene.deliver(2).await, Ok(()));
+    assert_eq!((stored(&scene).1, scene.asked()), (false, 1));
+}
+
+#[tokio::test]
+async fn a_try_that_dies_after_the_file_or_the_thumbnail_is_made_up_for_by_the_next_one() {
+    for objects in [1, 2] {
+        let picture = noise(800, 600);
+        let scene = scene([said(200, &picture), said(200, &picture)]).await;
+        // The message was not written.
+        scene.memory.inject(|_| Fault::Refused);
+        assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
+        scene.memory.heal();
+        assert_eq!((scene.copy(), scene.copier.bucket.objects.lock().unwrap().len()), (Copy::Pending, 2));
+        if objects == 1 {
+            scene.copier.bucket.objects.lock().unwrap().remove(&thumbnail_key(&key_of(&scene)));
+        }
+        assert_eq!(scene.deliver(2).await, Ok(()));
+        assert_eq!(stored(&scene), (measures(800, 600), true, vec![key_of(&scene), thumbnail_key(&key_of(&scene))]));
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_kills_the_function_is_stored_without_a_thumbnail_at_the_fourth_try() {
+    for (received, made) in [(3, true), (4, false)] {
+        let scene = scene([said(200, &noise(800, 600))]).await;
+        assert_eq!(scene.deliver(received).await, Ok(()));
+        assert_eq!((stored(&scene).0, stored(&scene).1), (measures(800, 600), made), "{received}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_whose_job_comes_again_is_neither_fetched_nor_made_small_again() {
+    let scene = scene([said(200, &noise(800, 600))]).await;
+    scene.deliver(1).await.unwrap();
+    let (before, objects) = (stored(&scene), scene.copier.bucket.objects.lock().unwrap().clone());
+    // A repeated webhook is the same message, so it has the same job.
+    scene.deliver(2).await.unwrap();
+    assert_eq!((stored(&scene), scene.asked()), (before, 1));
+    assert_eq!(*scene.copier.bucket.objects.lock().unwrap(), objects);
 }

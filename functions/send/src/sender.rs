@@ -214,7 +214,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         match message.attachments.as_slice() {
             [] => Ok(None),
             [attachment] => {
-                let Copy::Stored { key, size, content_type } = &attachment.copy else { return Err(unfit()) };
+                let Copy::Stored { key, size, content_type, .. } = &attachment.copy else { return Err(unfit()) };
                 if let Err(refusal) = providers::kind_of_file(adapter, content_type, *size) {
                     tracing::warn!(event = "send.file_refused", message = %message.id, %refusal);
                     return Err(unfit());

@@ -14,7 +14,7 @@ use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
 use domain::ids::{AgentId, MessageId};
 use domain::interaction::{Interaction, Status};
-use domain::message::{ApprovedTemplate, Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
+use domain::message::{ApprovedTemplate, Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Measures, Message};
 use domain::values::Secret;
 use engine::jobs::SendJob;
 use engine::memory::{Fault, Memory, MemoryDirectory, ReadFault, VirtualWorld};
@@ -491,7 +491,13 @@ async fn a_message_that_cannot_be_sent_fails_before_anything_is_called() {
 async fn a_file_goes_by_an_address_that_the_provider_can_fetch() {
     let mut attached = message();
     attached.content = Content::Media { caption: "Ecco".into() };
-    let copy = Copy::Stored { key: "media/a/b/c".into(), size: 8, content_type: "image/png".into() };
+    let copy = Copy::Stored {
+        key: "media/a/b/c".into(),
+        size: 8,
+        content_type: "image/png".into(),
+        measures: Measures::default(),
+        thumbnail: false,
+    };
     attached.attachments =
         vec![Attachment { source: "x".into(), content_type: "image/png".into(), name: None, kind: None, sha256: None, copy }];
     let scene = scene_with(attached, [taken()]).await;

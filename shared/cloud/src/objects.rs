@@ -1,5 +1,6 @@
 //! The bucket: transcripts, logs and media.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -155,7 +156,12 @@ impl Objects {
 
     /// Reads the first `most` bytes of an object; fewer if it is shorter.
     pub async fn start(&self, key: &str, most: u64) -> Result<Option<Vec<u8>>, CallError> {
-        let range = format!("bytes=0-{}", most.saturating_sub(1));
+        self.part(key, 0..most).await
+    }
+
+    /// Reads these bytes of an object; fewer if it ends before. The range is not empty.
+    pub async fn part(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, CallError> {
+        let range = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let answer = match self.client.get_object().bucket(&self.bucket).key(key).range(range).send().await {
             Ok(answer) => answer,
             Err(error) if error.as_service_error().is_some_and(|refusal| refusal.is_no_such_key()) => return Ok(None),

@@ -7,21 +7,25 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cloud::objects::LINK_LIFETIME;
+use cloud::objects::{LINK_LIFETIME, Objects};
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
-use domain::message::{Copy, Message};
+use domain::interaction::Interaction;
+use domain::message::{Attachment, Copy, Message, thumbnail_key};
 use domain::values::ClientId;
 use engine::Told;
 use engine::ports::Store;
 use futures_util::future::try_join;
 use http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
 use store::Order;
-use views::MessageView;
+use utoipa::ToSchema;
 use views::transcript::Transcript;
+use views::{AttachmentState, MessageView};
 
 use crate::interactions::{Done, settle};
-use crate::{Desk, Failure, Link};
+use crate::{Desk, Failure, Link, Located};
 
 /// A screen or two of messages.
 const PAGE: i32 = 50;
@@ -49,15 +53,28 @@ pub async fn thread(
     FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Listed<MessageView>, Failure> {
+    let page = page(&desk, &caller, &id, &parameters).await?;
+    Ok(Listed { items: page.messages.iter().map(MessageView::from).collect(), next: page.next })
+}
+
+/// A page of an interaction's messages that the caller may read.
+struct Page {
+    place: Located,
+    interaction: Interaction,
+    messages: Vec<Message>,
+    next: Option<String>,
+}
+
+async fn page(desk: &Desk, caller: &Reader, id: &str, parameters: &Parameters) -> Result<Page, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let order = if parameters.flag("newest")? { Order::NewestFirst } else { Order::OldestFirst };
-    let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
-    let place = desk.locate(caller.clone(), &id).await?;
+    let after = parameters.get("after").map(|cursor| opened(cursor, id)).transpose()?;
+    let place = desk.locate(caller.clone(), id).await?;
     let interaction = desk.found(&place).await?;
-    desk.viewed(&caller, &place, &interaction).await?;
+    desk.viewed(caller, &place, &interaction).await?;
     let page = desk.store().thread(&interaction, after.as_deref(), limit, order).await?;
-    let items = page.messages.iter().map(MessageView::from).collect();
-    Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
+    let next = page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next));
+    Ok(Page { place, interaction, messages: page.messages, next })
 }
 
 /// The contents of a cursor in this interaction's messages.
@@ -124,17 +141,106 @@ pub async fn attachment(
         Copy::Pending => return Err(Failure::AttachmentPending),
         Copy::Failed { reason } => return Err(Failure::AttachmentFailed { reason: reason.clone() }),
     };
-    let messages = [message.clone()];
+    let expires_at = desk.now() + LINK_LIFETIME;
+    let names = names(&place, &interaction, &message);
+    Ok(Json(Link { url: desk.objects.link(key, name(&names, index)).await?, expires_at }))
+}
+
+/// The names of a message's files, as a browser saves them.
+fn names(place: &Located, interaction: &Interaction, message: &Message) -> Vec<String> {
     let transcript = Transcript {
         account: place.account.as_deref(),
-        interaction: &interaction,
-        messages: &messages,
+        interaction,
+        messages: std::slice::from_ref(message),
         agents: &BTreeMap::new(),
         left_out: BTreeMap::new(),
     };
-    let name = transcript.files().into_iter().nth(index).map(|file| file.name).unwrap_or_default();
+    transcript.files().into_iter().map(|file| file.name).collect()
+}
+
+fn name(names: &[String], index: usize) -> &str {
+    names.get(index).map_or("", String::as_str)
+}
+
+/// The links to an attachment, or why there are none.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttachmentLinks {
+    /// The message's id.
+    pub message: MessageId,
+    /// The attachment's index in the message, starting at 0.
+    pub index: usize,
+    /// The state of our copy. Only what is `stored` has links.
+    pub state: AttachmentState,
+    /// The address of the file. Browsers save it. It needs no token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The address of a small picture of it, JPEG or WebP, at most 320 pixels high and wide; absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
+    /// When the links expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Why the copy failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Returns download links to all attachments of a page of messages.
+///
+/// The page is that of `GET …/messages` with the same parameters; messages without attachments have no entry. A link
+/// is like that of a single attachment. Of an interaction that was deleted the answer is 410.
+#[utoipa::path(
+    get, path = "/interactions/{id}/attachments", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("after" = Option<String>, Query, description = "A `next` value, of this route or of `GET …/messages`"),
+        ("newest" = Option<bool>, Query, description = "`true`: newest message first. A `next` value belongs to its order."),
+        ("limit" = Option<u32>, Query, description = "How many messages: 1 to 200; the default is 50")
+    ),
+    responses((status = OK, body = Listed<AttachmentLinks>, description = "Links in the order of the messages"), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+)]
+pub async fn attachments(
+    State(desk): State<Desk>,
+    caller: Reader,
+    FromPath(id): FromPath<String>,
+    parameters: Parameters,
+) -> Result<Listed<AttachmentLinks>, Failure> {
+    let page = page(&desk, &caller, &id, &parameters).await?;
     let expires_at = desk.now() + LINK_LIFETIME;
-    Ok(Json(Link { url: desk.objects.link(key, &name).await?, expires_at }))
+    let mut items = Vec::new();
+    for message in page.messages.iter().filter(|message| !message.attachments.is_empty()) {
+        let names = names(&page.place, &page.interaction, message);
+        for (index, attachment) in message.attachments.iter().enumerate() {
+            items.push(links(&desk.objects, message, index, attachment, name(&names, index), expires_at).await?);
+        }
+    }
+    Ok(Listed { items, next: page.next })
+}
+
+/// Makes no call: addresses are signed here.
+async fn links(
+    objects: &Objects,
+    message: &Message,
+    index: usize,
+    attachment: &Attachment,
+    name: &str,
+    expires_at: Timestamp,
+) -> Result<AttachmentLinks, Failure> {
+    let none =
+        |state, reason| AttachmentLinks { message: message.id.clone(), index, state, url: None, thumbnail: None, expires_at: None, reason };
+    Ok(match &attachment.copy {
+        Copy::Pending => none(AttachmentState::Pending, None),
+        Copy::Failed { reason } => none(AttachmentState::Failed, Some(reason.clone())),
+        Copy::Stored { key, thumbnail, .. } => {
+            let small = if *thumbnail { Some(objects.link(&thumbnail_key(key), name).await?) } else { None };
+            AttachmentLinks {
+                url: Some(objects.link(key, name).await?),
+                thumbnail: small,
+                expires_at: Some(expires_at),
+                ..none(AttachmentState::Stored, None)
+            }
+        }
+    })
 }
 
 /// Finds a message by its id alone. Messages are sorted by time, which the id does not contain.

@@ -855,12 +855,46 @@ pub enum Copy {
         size: u64,
         /// The type found in the bytes, else the declared one.
         content_type: String,
+        /// What its bytes tell of its size on a screen. Copies of the version before have none.
+        #[serde(default, skip_serializing_if = "Measures::is_empty")]
+        measures: Measures,
+        /// Whether a small picture of it is beside it, under [`thumbnail_key`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        thumbnail: bool,
     },
     /// Copying was given up.
     Failed {
         /// The reason in words, for the agent.
         reason: String,
     },
+}
+
+/// How large a picture is and how long a recording plays, if the file's bytes tell.
+#[derive(Debug, Clone, std::marker::Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Measures {
+    /// The width of a picture, sticker or video in pixels, as a viewer shows it: turned as its camera was held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Its height in pixels. A file has both or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// How long a recording or video plays, in whole seconds; at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u32>,
+}
+
+impl Measures {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The key of the small picture of the object `key`. It begins like the key, so what deletes the files of an
+/// interaction deletes it, too.
+pub fn thumbnail_key(key: &str) -> String {
+    format!("{key}.thumbnail")
 }
 
 /// The delivery of a sent message.
@@ -997,6 +1031,19 @@ mod tests {
             }
             assert!(!start.moves_to(start));
         }
+    }
+
+    #[test]
+    fn a_copy_of_the_version_before_has_no_measures_and_one_without_them_has_its_form() {
+        let before = r#"{"state":"stored","key":"media/x","size":7,"content_type":"image/png"}"#;
+        let copy: Copy = serde_json::from_str(before).unwrap();
+        assert!(matches!(&copy, Copy::Stored { measures, thumbnail: false, .. } if measures.is_empty()));
+        assert_eq!(serde_json::to_string(&copy).unwrap(), before);
+        let measures = Measures { width: Some(4), height: Some(3), duration: None };
+        let copy = Copy::Stored { key: "k".into(), size: 7, content_type: "image/png".into(), measures, thumbnail: true };
+        let now = serde_json::to_value(&copy).unwrap();
+        assert_eq!((&now["measures"], &now["thumbnail"]), (&serde_json::json!({"width": 4, "height": 3}), &true.into()));
+        assert_eq!(serde_json::from_value::<Copy>(now).unwrap(), copy);
     }
 
     fn text(body: &str) -> Content {

@@ -501,7 +501,7 @@ mod tests {
     use domain::ids::MessageId;
     use domain::inbound::ProfileName;
     use domain::interaction::Status;
-    use domain::message::Content;
+    use domain::message::{Content, Measures};
 
     use proptest::prelude::*;
     use ulid::Ulid;
@@ -557,7 +557,7 @@ mod tests {
     }
 
     fn stored(size: u64) -> Copy {
-        Copy::Stored { key: "media/x".into(), size, content_type: "image/jpeg".into() }
+        Copy::Stored { key: "media/x".into(), size, content_type: "image/jpeg".into(), measures: Measures::default(), thumbnail: false }
     }
 
     fn conversation() -> Vec<Message> {

@@ -9,7 +9,9 @@ use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, Messa
 use domain::insights::{Insights, Sentiment, Summary};
 use domain::interaction::{Interaction, Stage, Status};
 use domain::language::{Language, Rendering};
-use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
+use domain::message::{
+    AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Measures, Message, Origin, Product, Reaction, Referral,
+};
 use domain::news::{News, Told};
 use domain::note::{AlertNote, Note, NoteKind, TriggerNote};
 use domain::notification::Notification;
@@ -314,6 +316,15 @@ pub struct AttachmentView {
     /// The size in bytes, once the file is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// The width of a stored picture, sticker or video in pixels, as a viewer shows it, if the file tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Its height in pixels. There are both or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// How long a stored recording or video plays, in whole seconds, if the file tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u32>,
     /// The reason why the copy failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -335,10 +346,12 @@ pub enum AttachmentState {
 impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
         let attachments = message.attachments.iter().enumerate().map(|(index, attachment)| {
-            let (state, size, reason, found) = match &attachment.copy {
-                Copy::Pending => (AttachmentState::Pending, None, None, None),
-                Copy::Stored { size, content_type, .. } => (AttachmentState::Stored, Some(*size), None, Some(content_type)),
-                Copy::Failed { reason } => (AttachmentState::Failed, None, Some(reason.clone()), None),
+            let (state, size, reason, found, measures) = match &attachment.copy {
+                Copy::Pending => (AttachmentState::Pending, None, None, None, Measures::default()),
+                Copy::Stored { size, content_type, measures, .. } => {
+                    (AttachmentState::Stored, Some(*size), None, Some(content_type), *measures)
+                }
+                Copy::Failed { reason } => (AttachmentState::Failed, None, Some(reason.clone()), None, Measures::default()),
             };
             AttachmentView {
                 index,
@@ -347,6 +360,9 @@ impl From<&Message> for MessageView {
                 kind: Some(attachment.kind.unwrap_or_else(|| AttachmentKind::of_type(found.unwrap_or(&attachment.content_type)))),
                 state,
                 size,
+                width: measures.width,
+                height: measures.height,
+                duration: measures.duration,
                 reason,
             }
         });

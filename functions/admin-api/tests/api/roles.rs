@@ -152,6 +152,7 @@ const AGENT: &str = "
     agent PUT /interactions/{id}/ai
     agent PUT /interactions/{id}/language
     agent POST /interactions/{id}/archive
+    agent GET /interactions/{id}/attachments
     agent POST /interactions/{id}/attachments
     agent POST /interactions/{id}/close
     agent GET /contacts
@@ -212,6 +213,7 @@ const SUPERVISOR: &str = "
     supervisor GET /interactions/{id}/history
     supervisor GET /interactions/{id}/messages
     supervisor GET /interactions/{id}/messages/{message}/attachments/{index}
+    supervisor GET /interactions/{id}/attachments
     supervisor* POST /interactions/{id}/notes
     supervisor GET /interactions/{id}/log
     supervisor* POST /interactions/{id}/reassign

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use cloud::objects::{Head, LINK_LIFETIME};
+use cloud::objects::{Head, LINK_LIFETIME, Objects};
 use desk::interactions::refused;
 use desk::{Limited, Located};
 use domain::account::Account;
@@ -19,10 +19,11 @@ use domain::catalog::AnswerFile;
 use domain::decide::Refusal;
 use domain::effect::InteractionKey;
 use domain::media_type::canonical;
-use domain::message::{Attachment, AttachmentKind, Copy};
+use domain::message::{Attachment, AttachmentKind, Copy, Measures};
 use engine::ports::World;
 use http::StatusCode;
 use jiff::Timestamp;
+use measures::{FIRST, Look, MORE, Part};
 use providers::{Adapter, LOOKED_AT, is_file_name};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -197,19 +198,41 @@ async fn copied(app: &App, place: &Located, uploaded: &str, upload: &Upload) -> 
             app.desk.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
         }
     };
-    let first = app.desk.objects.start(&kept, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
-    let (kind, content_type) = examine(adapter, &head, &first)?;
-    Ok(attachment(upload, kept, kind, content_type, head.size))
+    // A picture, a recording or a video is measured by its beginning; of other files that would be a waste.
+    let most = if head.content_type.as_deref().is_some_and(measures::has_measures) { FIRST } else { LOOKED_AT };
+    let first = app.desk.objects.start(&kept, most).await?.ok_or(Failure::UploadMissing)?;
+    let (kind, content_type) = examine(adapter, &head, first.get(..LOOKED_AT as usize).unwrap_or(&first))?;
+    let measures = measured(&app.desk.objects, &kept, &content_type, head.size, first).await;
+    Ok(attachment(upload, kept, kind, content_type, head.size, measures))
 }
 
-fn attachment(upload: &Upload, key: String, kind: AttachmentKind, content_type: String, size: u64) -> Attachment {
+/// The measures of the object `key` that begins with `first`. Where they lie further on is read, too. A file that
+/// can't be measured is sent all the same.
+async fn measured(objects: &Objects, key: &str, content_type: &str, size: u64, first: Vec<u8>) -> Measures {
+    let mut known = vec![(0, first)];
+    for _ in 0..=MORE {
+        let parts: Vec<_> = known.iter().map(|(at, bytes)| Part { at: *at, bytes }).collect();
+        let range = match measures::look(content_type, size, &parts) {
+            Look::Done(measures) => return measures,
+            Look::Read(range) => range,
+        };
+        match objects.part(key, range.clone()).await {
+            Ok(Some(bytes)) => known.push((range.start, bytes)),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    Measures::default()
+}
+
+/// An agent's file. It has no thumbnail: `media` makes those, and does not see it.
+fn attachment(upload: &Upload, key: String, kind: AttachmentKind, content_type: String, size: u64, measures: Measures) -> Attachment {
     Attachment {
         source: key.clone(),
         content_type: content_type.clone(),
         name: Some(upload.name.clone()),
         kind: Some(kind),
         sha256: None,
-        copy: Copy::Stored { key, size, content_type },
+        copy: Copy::Stored { key, size, content_type, measures, thumbnail: false },
     }
 }
 
@@ -332,9 +355,11 @@ mod tests {
         assert_eq!(problem(&examined("audio/wav", 1, b"").unwrap_err()), "415 /problems/media-type");
         assert!(matches!(examined("image/png", 0, b""), Err(Failure::UploadMissing)));
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "a.png".into() };
-        let taken = attachment(&upload, "media/x".into(), AttachmentKind::Image, "image/png".into(), 7);
+        let measures = Measures { width: Some(3), height: Some(2), duration: None };
+        let taken = attachment(&upload, "media/x".into(), AttachmentKind::Image, "image/png".into(), 7, measures);
         assert_eq!((taken.kind, taken.source.as_str()), (Some(AttachmentKind::Image), "media/x"));
-        assert_eq!(taken.copy, Copy::Stored { key: "media/x".into(), size: 7, content_type: "image/png".into() });
+        let stored = Copy::Stored { key: "media/x".into(), size: 7, content_type: "image/png".into(), measures, thumbnail: false };
+        assert_eq!(taken.copy, stored);
     }
 
     #[test]

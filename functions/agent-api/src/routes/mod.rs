@@ -95,7 +95,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(answers::file))
         .routes(routes!(desk::messages::thread, messages::send))
         .routes(routes!(desk::messages::attachment))
-        .routes(routes!(attachments::upload))
+        .routes(routes!(desk::messages::attachments, attachments::upload))
         .routes(routes!(desk::transcripts::read, desk::transcripts::request))
         .routes(routes!(events::list))
         .routes(routes!(events::ticket));

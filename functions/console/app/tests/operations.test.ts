@@ -15,6 +15,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'get /agents/{id}/presence': 'the picture of oversight has all presences',
     'get /interactions/{id}/messages': SHARED,
     'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
+    'get /interactions/{id}/attachments': SHARED,
     'post /interactions/{id}/notes': SHARED,
     'post /interactions/{id}/tags': SHARED,
     'post /interactions/{id}/close': SHARED,

@@ -35,6 +35,18 @@ describe('threads', () => {
     expect([await threads.more('int_1'), ids(store)[0]]).toEqual([true, made(9_800).id])
   })
 
+  it('say what asks for the page of a message, however the thread has grown', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 1_000 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    await threads.more('int_1')
+    await threads.more('int_1')
+    const placed = [2_000, 999, 900, 899, 800, 799, 700, 0].map((n) => threads.place('int_1', made(n)))
+    expect(placed).toEqual([undefined, undefined, undefined, '900', '900', '800', '800', undefined])
+    expect(threads.place('int_2', made(1))).toBe(undefined)
+  })
+
   it('are read back to their beginning in long pages, until nobody wants it any more', async () => {
     const [server, store] = [new Server(), new Store('agt_me')]
     server.messages = Array.from({ length: 10_000 }, (_, n) => made(n))

@@ -60,6 +60,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(desk::handover::archive))
         .routes(routes!(desk::messages::thread))
         .routes(routes!(desk::messages::attachment))
+        .routes(routes!(desk::messages::attachments))
         .routes(routes!(desk::notes::note))
         .routes(routes!(desk::tags::retag))
         .routes(routes!(desk::ai::switch_ai))

@@ -265,4 +265,5 @@ function timeOf(message: Message): number {
   if (time === undefined) times.set(message, (time = Date.parse(message.at)))
   return time
 }
-const inOrder = (a: Message, b: Message) => timeOf(a) - timeOf(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+/** By time, then by id. */
+export const inOrder = (a: Message, b: Message) => timeOf(a) - timeOf(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)

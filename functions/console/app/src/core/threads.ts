@@ -3,7 +3,7 @@
  * before the oldest page that was read stays unread, and no event puts a single message there, with a hole behind it.
  */
 import type { Message } from '../api'
-import type { Store } from './store'
+import { inOrder, type Store } from './store'
 
 /** A page: some screens of messages, and one call. */
 export const PAGE = 100
@@ -68,6 +68,11 @@ export class Threads {
   async back(id: string, wanted: () => boolean): Promise<boolean> {
     while (this.older.has(id) && wanted()) if (!(await this.more(id, LONG_PAGE))) return false
     return true
+  }
+
+  /** What asks for the page on which a message is; undefined: for the newest one, on which all are that came since. */
+  place(id: string, message: Message): string | undefined {
+    return this.pages.get(id)?.find((page) => inOrder(message, page.oldest) >= 0)?.after
   }
 
   /** Lets go of the oldest pages of a long thread. */

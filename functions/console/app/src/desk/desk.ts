@@ -7,9 +7,10 @@ import { Problem, type Caller } from '../api/client'
 import { repeated, snapshotOf } from '../core/commands'
 import { Drafts, isLive, merged, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
+import { Links } from '../core/links'
 import { Outbox, type Row } from '../core/outbox'
 import { Store, type Offer } from '../core/store'
-import { Threads } from '../core/threads'
+import { LONG_PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
@@ -103,6 +104,13 @@ export function makeDesk(given: api.Me) {
   const newFrom = shallowReactive(new Map<string, string>())
   const threads = new Threads(store, (id, after, limit) => api.messages(caller, { path: { id }, query: { newest: true, after, limit } }), shallowMap)
   const { loaded, older } = threads
+  const links = new Links({
+    // The newest page may have grown since it was read.
+    page: async (id, after) => (await api.attachments(caller, { path: { id }, query: { newest: true, after, limit: LONG_PAGE } })).items,
+    one: (id, message, index) => api.attachment(caller, { path: { id, message, index } }),
+    place: (id, message) => threads.place(id, message),
+    now: Date.now
+  })
   const open = ref<string>()
   const announced = ref('')
   /** Counts what is told of notifications. */
@@ -342,7 +350,10 @@ export function makeDesk(given: api.Me) {
   function release(id: string) {
     const it = store.interactions.get(id)
     const mine = it?.agent === me.id && it.status === 'open'
-    if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) threads.forget(id)
+    if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) {
+      threads.forget(id)
+      links.forget(id)
+    }
   }
   /** A thread that grows is kept whole for those who look at it, or will read on in it. */
   function slim(id: string) {
@@ -566,6 +577,15 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  /** Opens a file, which browsers save. */
+  async function openFile(id: string, message: api.Message, { index }: api.Attachment) {
+    try {
+      window.open((await links.get(id, message, index)).url ?? undefined, '_blank', 'noopener,noreferrer')
+    } catch {
+      say(t('fileFailed'), true)
+    }
+  }
+
   /** Wipes what this browser keeps, and leaves. */
   async function leave() {
     if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
@@ -608,8 +628,8 @@ export function makeDesk(given: api.Me) {
 
   return {
     me, store, now, minute, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, moreWaiting, queues, names, colleagues, unseen, newFrom, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
-    setPresence, renewMe, outbox, drafts, upload, leave, start,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, links, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    setPresence, renewMe, outbox, drafts, upload, openFile, leave, start,
     places, look,
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }

@@ -92,9 +92,10 @@ export async function customersWrite(messages) {
     if (!file) return { type: 'text', text: { body: text } }
     const url = `${endpoints.provider_stub}/_standin/media?provider=META&account=${account.phone_number_id}&name=${encodeURIComponent(file.name)}`
     const { id } = await (await fetch(url, { method: 'POST', headers: { 'Content-Type': file.type }, body: file.bytes })).json()
-    const kind = file.type.startsWith('image/') ? 'image' : 'document'
+    const [top] = file.type.split('/')
+    const kind = file.type === 'image/webp' ? 'sticker' : ['image', 'audio', 'video'].includes(top) ? top : 'document'
     const sha256 = createHash('sha256').update(file.bytes).digest('base64')
-    return { type: kind, [kind]: { id, mime_type: file.type, sha256, ...(kind === 'document' ? { filename: file.name } : {}) } }
+    return { type: kind, [kind]: { id, mime_type: file.type, sha256, ...(kind === 'document' ? { filename: file.name } : kind === 'audio' ? { voice: true } : {}) } }
   }
   const value = {
     messaging_product: 'whatsapp',
