@@ -57,8 +57,8 @@ pub struct Met {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// What a run of the account's plan would do if nobody answered. It opens a new interaction, even if the customer has
-    /// an open one, and the account counts as switched on.
+    /// What a run of the account's plan would do if nobody answered. It opens a new interaction, even if the customer
+    /// has an open one, and the account counts as switched on.
     ///
     /// # Errors
     /// [`EngineError::NotFound`] if the contact does not exist, or a port fails.

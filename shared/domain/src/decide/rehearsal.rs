@@ -1,5 +1,5 @@
-//! What a run of the plan would do if nobody answered. The decisions are those of a real interaction, with a clock that
-//! jumps to the end of each wait. Nothing is stored, sent or called.
+//! What a run of the plan would do if nobody answered. The decisions are those of a real interaction, with a clock
+//! that jumps to the end of each wait. Nothing is stored, sent or called.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,7 +46,8 @@ pub struct Rehearsed {
     pub interaction: Interaction,
 }
 
-/// One thing that happens in a rehearsed run, as the history of an interaction tells it, with what the history leaves out.
+/// One thing that happens in a rehearsed run, as the history of an interaction tells it, with what the history leaves
+/// out.
 #[derive(Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunLine {
@@ -147,8 +148,8 @@ pub enum Ending {
     },
 }
 
-/// Rehearses the run that a customer's message at `context.now` would start. It ends because a run enters a limited number
-/// of steps, and after the last one nothing has a deadline.
+/// Rehearses the run that a customer's message at `context.now` would start. It ends because a run enters a limited
+/// number of steps, and after the last one nothing has a deadline.
 pub fn rehearse(rehearsal: Rehearsal<'_>, context: &Context<'_>) -> Rehearsed {
     let Rehearsal { opening, message, variables, answers, seen_at } = rehearsal;
     let mut told = Told { lines: Vec::new(), asked: BTreeSet::new(), seen_at };
