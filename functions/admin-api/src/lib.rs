@@ -66,6 +66,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .merge(resources::routes())
         .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::check_provider))
         .routes(routes!(providers::provider_numbers))
         .routes(routes!(providers::check_account))
         .routes(routes!(providers::account_numbers))

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use api::{Administrator, Anyone, Caller, Error, Id, JsonBody, Listed, Parameters, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
+use client::{Client, ConverseError, Given, Web};
 use domain::account::{Account, Settings};
 use domain::agent::Role;
 use domain::ids::{AccountId, ListId};
@@ -14,12 +15,13 @@ use domain::values::{AccountKey, E164};
 use jiff::{SignedDuration, Timestamp};
 use providers::{ADAPTERS, Registration, Shape, Source};
 use serde::Serialize;
+use serde_json::Value;
 use ulid::Ulid;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::{ApiError, of_provider};
-use crate::input::{Errors, Fields, ProviderInput};
+use crate::input::{Errors, Fields, ProviderInput, Refusal, parsed};
 use crate::openapi::{ProviderRefusals, Refusals};
 use crate::resources::accounts::{NO_PROOF, lend, receive_url};
 
@@ -123,32 +125,7 @@ pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(i
         adapter.check(connection, &url, answers)
     });
     let found = found.await;
-    let mut findings: Vec<FindingView> = match found {
-        Ok(found) => found
-            .into_iter()
-            .map(|finding| match finding.result {
-                Ok(detail) => FindingView {
-                    subject: finding.subject,
-                    ok: detail.is_some().then_some(true),
-                    detail: detail.filter(|text| !text.is_empty()),
-                    problem: None,
-                },
-                Err(problem) => {
-                    FindingView { subject: finding.subject, ok: Some(false), detail: None, problem: Some(of_provider(&problem)) }
-                }
-            })
-            .collect(),
-        Err(error) => match ApiError::from(error) {
-            error @ (ApiError::Provider(_) | ApiError::Converse(_)) => {
-                let problem = error.problem();
-                if problem.status().is_server_error() && problem.kind().ends_with("unavailable") {
-                    return Err(error);
-                }
-                vec![FindingView { subject: "credentials", ok: Some(false), detail: None, problem: Some(problem) }]
-            }
-            error => return Err(error),
-        },
-    };
+    let mut findings = views(found)?;
     findings.extend(proves.into_inner().map(|proves| FindingView {
         subject: "origin",
         ok: Some(proves),
@@ -157,6 +134,129 @@ pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(i
     }));
     Ok(Json(Checked { ok: findings.iter().all(|finding| finding.ok != Some(false)), findings }))
 }
+
+/// The findings as they are shown. A provider that refuses the credentials is a finding; one that can't be asked is an
+/// error.
+fn views(found: Result<Vec<providers::Finding>, ConverseError>) -> Result<Vec<FindingView>, ApiError> {
+    let view = |finding: providers::Finding| match finding.result {
+        Ok(detail) => FindingView {
+            subject: finding.subject,
+            ok: detail.is_some().then_some(true),
+            detail: detail.filter(|text| !text.is_empty()),
+            problem: None,
+        },
+        Err(problem) => FindingView { subject: finding.subject, ok: Some(false), detail: None, problem: Some(of_provider(&problem)) },
+    };
+    match found.map_err(ApiError::from) {
+        Ok(found) => Ok(found.into_iter().map(view).collect()),
+        Err(error @ (ApiError::Provider(_) | ApiError::Converse(_))) => {
+            let problem = error.problem();
+            if problem.status().is_server_error() && problem.kind().ends_with("unavailable") {
+                return Err(error);
+            }
+            Ok(vec![FindingView { subject: "credentials", ok: Some(false), detail: None, problem: Some(problem) }])
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is tried at a provider before there is an account.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct ProviderCheckInput {
+    /// The provider's fields, or `credentials_from`, as for a new account. The field that tells the number
+    /// (`phone_number_id` for `META`, `app_id` for `SINCH_V2`) may be left out as long as the number is not known.
+    provider: ProviderInput,
+    /// The number, as an account's `phone`. If absent, only the credentials are checked.
+    phone: Option<String>,
+}
+
+/// Checks credentials, and optionally a number, with the provider before there is an account.
+///
+/// The fields are checked as if the account were saved (422), and then tried. Findings are those of the account's own
+/// check, without `webhook` and `origin`, which only an account has: `credentials`, and with a `phone` also `number`.
+/// If the check finds a problem, the response is still 200, with `ok: false`. Nothing is stored.
+#[utoipa::path(post, path = "/providers/{type}/check", tag = "providers", params(("type" = String, Path)), request_body = ProviderCheckInput,
+    responses((status = 200, description = "The findings.", body = Checked), ProviderRefusals))]
+pub(crate) async fn check_provider(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Path(kind): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Json<Checked>, ApiError> {
+    let mut errors = Errors::default();
+    let Some(mut fields) = Fields::open(String::new(), body, &mut errors) else { return Err(errors.into()) };
+    let provider = fields.required("provider", Ok);
+    let phone = fields.optional("phone", parsed(|text| E164::parse(text).map_err(|invalid| invalid.0)));
+    fields.finish();
+    // The rest of a body with a wrong number is checked too, so that all errors are named at once.
+    let tried = match provider {
+        Some(provider) => Tried::of(&app, &kind, provider, "provider", phone.is_some(), &mut errors).await?,
+        None => None,
+    };
+    errors.check()?;
+    let Tried { client, mut account, number_known } = tried.ok_or(Error::Encode)?;
+    let has_phone = phone.is_some();
+    if let Some(phone) = phone {
+        account.phone = phone;
+    }
+    let found = client.converse(&account, |adapter, connection, answers| adapter.check(connection, "", answers)).await;
+    let mut findings = views(found)?;
+    findings.retain(|finding| match finding.subject {
+        "credentials" => true,
+        // Without a number only a wrong id of it can be told.
+        "number" => {
+            has_phone || (number_known && finding.problem.as_ref().is_some_and(|problem| problem.kind().ends_with("not-found-at-provider")))
+        }
+        _ => false,
+    });
+    let ok = findings.iter().all(|finding| finding.ok != Some(false));
+    tracing::info!(event = "admin.provider_checked", kind = account.provider.kind, ok, by = by.subject);
+    Ok(Json(Checked { ok, findings }))
+}
+
+/// Credentials that belong to no account yet, ready to be tried.
+struct Tried {
+    client: Client<Web, Given>,
+    account: Account,
+    /// Whether the field that tells the number was given.
+    number_known: bool,
+}
+
+impl Tried {
+    /// Reads the `provider` of an account that does not exist, by the rules of a new account: its addresses are
+    /// vetted, and what `credentials_from` names is lent to the same address only. `at` is the path of the fields.
+    /// `None` if a field was refused.
+    async fn of(app: &App, kind: &str, mut body: Value, at: &str, phone: bool, errors: &mut Errors) -> Result<Option<Self>, ApiError> {
+        let adapter = providers::adapter(kind).ok_or(Error::NotFound)?;
+        let prefix = if at.is_empty() { String::new() } else { format!("{at}.") };
+        let mut number_known = true;
+        if let Some(body) = body.as_object_mut() {
+            body.entry("type").or_insert_with(|| kind.into());
+            // Which number it is comes later, and neither the credentials nor a list of numbers depend on it.
+            if let Some(field) = adapter.number_field().filter(|field| !phone && body.get(*field).is_none_or(Value::is_null)) {
+                number_known = false;
+                body.insert(field.to_owned(), NO_NUMBER.into());
+            }
+        }
+        lend(app, &mut body, &prefix).await?;
+        let input = Fields::open(at.to_owned(), body, errors).and_then(|fields| ProviderInput::parse(fields, None));
+        let Some(input) = input else { return Ok(None) };
+        let refused = app.refused(input.addresses().map(str::to_owned)).await;
+        input.check(&prefix, &refused, errors);
+        if input.kind != kind {
+            errors.add(format!("{prefix}type"), OTHER_TYPE);
+        }
+        let unused = || Ok::<_, ApiError>(String::new());
+        let client = app.client.with_credentials(input.credentials(None, unused)?.unwrap_or_default());
+        Ok(Some(Self { client, account: stranger(&input)?, number_known }))
+    }
+}
+
+/// The place of a number's id that is not known yet. No provider gives it.
+const NO_NUMBER: &str = "0";
+
+const OTHER_TYPE: Refusal = "must be the type in the path";
 
 /// Numbers to choose from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -208,27 +308,12 @@ pub(crate) async fn provider_numbers(
     State(app): State<App>,
     _: Administrator,
     Path(kind): Path<String>,
-    JsonBody(mut body): JsonBody,
+    JsonBody(body): JsonBody,
 ) -> Result<Json<Numbers>, ApiError> {
-    providers::adapter(&kind).ok_or(Error::NotFound)?;
-    if let Some(body) = body.as_object_mut() {
-        body.entry("type").or_insert_with(|| kind.clone().into());
-    }
-    lend(&app, &mut body, "").await?;
     let mut errors = Errors::default();
-    let input = Fields::open(String::new(), body, &mut errors).and_then(|fields| ProviderInput::parse(fields, None));
-    if let Some(input) = &input {
-        let refused = app.refused(input.addresses().map(str::to_owned)).await;
-        input.check(&refused, &mut errors);
-        if input.kind != kind {
-            errors.add("type".to_owned(), "must be the type in the path");
-        }
-    }
+    let tried = Tried::of(&app, &kind, body, "", false, &mut errors).await?;
     errors.check()?;
-    let input = input.ok_or(Error::Encode)?;
-    let unused = || Ok::<_, ApiError>(String::new());
-    let client = app.client.with_credentials(input.credentials(None, unused)?.unwrap_or_default());
-    let account = stranger(&input)?;
+    let Tried { client, account, .. } = tried.ok_or(Error::Encode)?;
     let found = client.converse(&account, |adapter, connection, answers| adapter.numbers(connection, answers)).await??;
     Ok(numbers(found))
 }

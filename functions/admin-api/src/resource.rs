@@ -9,7 +9,9 @@ use std::marker::PhantomData;
 
 use api::{Anyone, Caller, Error, IfMatch, Listed, Page, Parameters, Versioned};
 use audit::{Shows, Subject};
+use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
 use domain::agent::Role;
 use domain::effect::Target;
 use domain::ids::Id;
@@ -70,8 +72,9 @@ pub(crate) trait Resource: Entity + 'static {
         async { Ok(()) }
     }
 
-    /// Completes the input of a POST with data from other services, before the resource is made.
-    fn complete(_app: &App, _input: &mut Self::Input, _by: &Caller) -> impl Future<Output = Result<(), ApiError>> + Send {
+    /// Completes the input of a POST with data from other services, before the resource is made. A dry run only reads
+    /// there.
+    fn complete(_app: &App, _input: &mut Self::Input, _by: &Caller, _mode: Mode) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
@@ -137,6 +140,63 @@ pub(crate) trait Resource: Entity + 'static {
     }
 }
 
+/// Whether a write is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is.
+    Write,
+    /// A dry run (`?dry_run=true`): it is checked as a write is, and answered with what would be stored.
+    Dry,
+}
+
+impl FromRequestParts<App> for Mode {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let parameters = Parameters::from_request_parts(parts, app).await?;
+        Ok(if parameters.flag("dry_run")? { Self::Dry } else { Self::Write })
+    }
+}
+
+/// The parameter of a write that may be a dry run.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct DryRun {
+    /// `true`: nothing is written. The request is checked as ever (403, 409, 412, 422), and the response is 200 with
+    /// the resource as it would be stored, without an `ETag`. Ids, tokens and keys that the service generates are
+    /// examples.
+    #[param(nullable = false)]
+    dry_run: Option<bool>,
+}
+
+/// The response to a write.
+#[derive(Debug)]
+pub(crate) enum Outcome<V> {
+    /// What is stored.
+    Stored(Versioned<V>),
+    /// What would be stored. It has no `ETag`, since no such version exists.
+    Tried(V),
+}
+
+impl<V> Outcome<V> {
+    /// What is stored, or would be.
+    pub(crate) fn of(mode: Mode, stored: Versioned<V>) -> Self {
+        match mode {
+            Mode::Write => Self::Stored(stored),
+            Mode::Dry => Self::Tried(stored.view),
+        }
+    }
+}
+
+impl<V: Serialize> IntoResponse for Outcome<V> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stored(stored) => stored.into_response(),
+            Self::Tried(view) => Json(view).into_response(),
+        }
+    }
+}
+
 /// A change that is about to be written.
 pub(crate) struct Change<'a, R: Resource> {
     /// The present state; `None` for a new resource.
@@ -196,45 +256,51 @@ pub(crate) async fn get<R: Resource>(app: &App, _: Reader<R>, id: &R::Id) -> Res
 }
 
 /// Makes a resource.
-pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, mut body: Value) -> Result<Versioned<R::View>, ApiError> {
+pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, mode: Mode, mut body: Value) -> Result<Outcome<R::View>, ApiError> {
     R::expand(app, &mut body).await?;
     let mut input = R::parse(body, None)?;
-    R::complete(app, &mut input, &writer.by).await?;
+    R::complete(app, &mut input, &writer.by, mode).await?;
     let id = R::Id::of(cloud::ids::ulid());
     let place = app.place(R::PLACE, id.text());
     let made = R::make(id, &mut input, None)?;
     made.permit(&writer.by)?;
     let change = Change { before: None, after: &made, input: &input };
+    if mode == Mode::Dry {
+        let version = tried(app, &change, &Write::New).await?;
+        return Ok(Outcome::Tried(made.view(version, app)));
+    }
     let version = write(app, &writer.by, &change, &Value::Null, Write::New).await?;
     changed(R::KIND, "created", made.id(), &writer.by);
-    Ok(Versioned::made(made.view(version, app), place))
+    Ok(Outcome::Stored(Versioned::made(made.view(version, app), place)))
 }
 
 /// Replaces a resource.
 pub(crate) async fn put<R: Resource>(
     app: &App,
     writer: Writer<R>,
+    mode: Mode,
     id: R::Id,
     condition: IfMatch,
     body: Value,
-) -> Result<Versioned<R::View>, ApiError> {
+) -> Result<Outcome<R::View>, ApiError> {
     let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
     let input = R::parse(body, Some(&stored.shown))?;
-    stored.replace(app, &writer, id, input, true).await
+    stored.replace(app, &writer, mode, id, input, true).await
 }
 
 /// Applies a merge patch (RFC 7396). A patch that changes nothing is not written.
 pub(crate) async fn patch<R: Resource>(
     app: &App,
     writer: Writer<R>,
+    mode: Mode,
     id: R::Id,
     condition: IfMatch,
     patch: &Value,
-) -> Result<Versioned<R::View>, ApiError> {
+) -> Result<Outcome<R::View>, ApiError> {
     let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
     let mut input = R::parse(merged(stored.shown.clone(), patch), Some(&stored.shown))?;
     R::patched(&mut input, patch)?;
-    stored.replace(app, &writer, id, input, false).await
+    stored.replace(app, &writer, mode, id, input, false).await
 }
 
 /// Changes a part of a resource, such as an entry of a list, even while others change the rest of it. An edit that
@@ -253,7 +319,7 @@ pub(crate) async fn edit<R: Resource>(
         let mut body = stored.shown.clone();
         edit(&mut body);
         let input = R::parse(body, Some(&stored.shown))?;
-        match stored.replace(app, &writer, id.clone(), input, false).await {
+        match stored.written(app, &writer, id.clone(), input, false).await {
             // The edit does not depend on the version, so it also applies to the next version.
             Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
             outcome => return outcome,
@@ -371,8 +437,50 @@ impl<R: Resource> Stored<R> {
         Ok((trail.extra(&[]).into_iter().chain(owed.iter().cloned().map(Extra::Wakes)).collect(), owed))
     }
 
-    /// Writes the resource that the input describes: `always`, or only if it differs.
+    /// Replaces the resource by the one that the input describes.
     async fn replace(
+        self,
+        app: &App,
+        writer: &Writer<R>,
+        mode: Mode,
+        id: R::Id,
+        input: R::Input,
+        always: bool,
+    ) -> Result<Outcome<R::View>, ApiError> {
+        match mode {
+            Mode::Write => self.written(app, writer, id, input, always).await.map(Outcome::Stored),
+            Mode::Dry => {
+                let (after, version) = self.tried(app, writer, id, input, always).await?;
+                Ok(Outcome::Tried(after.view(version, app)))
+            }
+        }
+    }
+
+    /// The resource as a merge patch would leave it.
+    pub(crate) async fn try_patch(self, app: &App, writer: &Writer<R>, id: R::Id, patch: &Value) -> Result<R, ApiError> {
+        let input = R::parse(merged(self.shown.clone(), patch), Some(&self.shown))?;
+        Ok(self.tried(app, writer, id, input, false).await?.0)
+    }
+
+    /// The resource that would replace this one, and the version that it would have.
+    async fn tried(self, app: &App, writer: &Writer<R>, id: R::Id, mut input: R::Input, always: bool) -> Result<(R, u64), ApiError> {
+        let after = R::make(id, &mut input, Some(&self.before))?;
+        after.permit(&writer.by)?;
+        let change = Change { before: Some(&self.before), after: &after, input: &input };
+        let version = match self.differs(app, &change, always)? {
+            true => tried(app, &change, &Write::Replace { before: &self.before, version: self.version }).await?,
+            false => self.version,
+        };
+        Ok((after, version))
+    }
+
+    /// Whether a change is to be written: `always`, or only if it differs.
+    fn differs(&self, app: &App, change: &Change<'_, R>, always: bool) -> Result<bool, ApiError> {
+        Ok(always || R::is_secret(change.input) || self::shown(change.after.clone(), self.version, app)? != self.shown)
+    }
+
+    /// Writes the resource that the input describes: `always`, or only if it differs.
+    async fn written(
         self,
         app: &App,
         writer: &Writer<R>,
@@ -380,16 +488,16 @@ impl<R: Resource> Stored<R> {
         mut input: R::Input,
         always: bool,
     ) -> Result<Versioned<R::View>, ApiError> {
-        let Self { before, version, shown } = self;
-        let after = R::make(id, &mut input, Some(&before))?;
+        let after = R::make(id, &mut input, Some(&self.before))?;
         after.permit(&writer.by)?;
-        let change = Change { before: Some(&before), after: &after, input: &input };
-        let version = if always || R::is_secret(&input) || self::shown(after.clone(), version, app)? != shown {
-            let version = write(app, &writer.by, &change, &shown, Write::Replace { before: &before, version }).await?;
+        let change = Change { before: Some(&self.before), after: &after, input: &input };
+        let Self { before, version, shown } = &self;
+        let version = if self.differs(app, &change, always)? {
+            let version = write(app, &writer.by, &change, shown, Write::Replace { before, version: *version }).await?;
             changed(R::KIND, "replaced", after.id(), &writer.by);
             version
         } else {
-            version
+            *version
         };
         R::finish(app, &change).await?;
         Ok(Versioned::new(after.view(version, app), version))
@@ -403,6 +511,12 @@ fn shown<R: Resource>(entity: R, version: u64, app: &App) -> Result<Value, ApiEr
 /// The parts of a kind that the audit trail shows.
 fn shows<R: Resource>() -> Shows<'static> {
     Shows { ignored: R::DERIVED, hidden: &R::is_hidden, names_only: false }
+}
+
+/// Checks a change as [`write`] does, and writes nothing. Returns the version that it would make.
+async fn tried<R: Resource>(app: &App, change: &Change<'_, R>, write: &Write<'_, R>) -> Result<u64, ApiError> {
+    R::check(app, change).await?;
+    written(app.configuration().try_put(change.after, write).await?)
 }
 
 /// Writes a change of the view `shown` while its check holds.

@@ -19,15 +19,16 @@ macro_rules! shells {
     };
     (@create $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
-        #[utoipa::path(post, path = $all, tag = $tag, request_body = $input,
+        #[utoipa::path(post, path = $all, tag = $tag, params($crate::resource::DryRun), request_body = $input,
             responses((status = 201, description = "Created.", body = $view, headers(("ETag" = String), ("Location" = String))),
-                $crate::openapi::WriteRefusals))]
+                (status = 200, description = "A dry run: what would be created.", body = $view), $crate::openapi::WriteRefusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
+            mode: $crate::resource::Mode,
             api::JsonBody(body): api::JsonBody,
-        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
-            $crate::resource::create(&app, writer, body).await
+        ) -> Result<$crate::resource::Outcome<$view>, $crate::error::ApiError> {
+            $crate::resource::create(&app, writer, mode, body).await
         }}
     };
     (@get $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
@@ -44,31 +45,33 @@ macro_rules! shells {
     };
     (@put $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
-        #[utoipa::path(put, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header)), request_body = $input,
-            responses((status = 200, description = "Replaced.", body = $view, headers(("ETag" = String))), $crate::openapi::WriteRefusals))]
+        #[utoipa::path(put, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header), $crate::resource::DryRun), request_body = $input,
+            responses((status = 200, description = "Replaced, or would be.", body = $view, headers(("ETag" = String, description = "Absent in a dry run"))), $crate::openapi::WriteRefusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
+            mode: $crate::resource::Mode,
             api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
             condition: api::IfMatch,
             api::JsonBody(body): api::JsonBody,
-        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
-            $crate::resource::put(&app, writer, id, condition, body).await
+        ) -> Result<$crate::resource::Outcome<$view>, $crate::error::ApiError> {
+            $crate::resource::put(&app, writer, mode, id, condition, body).await
         }}
     };
     (@patch $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
-        #[utoipa::path(patch, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header)),
+        #[utoipa::path(patch, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header), $crate::resource::DryRun),
             request_body(content = $input, content_type = "application/merge-patch+json"),
-            responses((status = 200, description = "Changed.", body = $view, headers(("ETag" = String))), $crate::openapi::WriteRefusals))]
+            responses((status = 200, description = "Changed, or would be.", body = $view, headers(("ETag" = String, description = "Absent in a dry run"))), $crate::openapi::WriteRefusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
+            mode: $crate::resource::Mode,
             api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
             condition: api::IfMatch,
             api::JsonBody(body): api::JsonBody,
-        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
-            $crate::resource::patch(&app, writer, id, condition, &body).await
+        ) -> Result<$crate::resource::Outcome<$view>, $crate::error::ApiError> {
+            $crate::resource::patch(&app, writer, mode, id, condition, &body).await
         }}
     };
     (@delete $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {

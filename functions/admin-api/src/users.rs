@@ -14,7 +14,7 @@ pub struct UserPool {
 }
 
 /// A person of the pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Person {
     /// The `sub` claim of the person's tokens.
     pub(crate) subject: String,
@@ -88,7 +88,8 @@ impl UserPool {
         }
     }
 
-    async fn known(&self, email: &str) -> Result<Option<Person>, UserPoolError> {
+    /// The person with this e-mail address, if the pool has one.
+    pub(crate) async fn known(&self, email: &str) -> Result<Option<Person>, UserPoolError> {
         let found = match self.client.admin_get_user().user_pool_id(&self.id).username(email).send().await {
             Ok(found) => found,
             Err(error) if code(&error) == Some("UserNotFoundException") => return Ok(None),

@@ -18,6 +18,7 @@ mod offers;
 mod opening;
 mod plan;
 mod refusal;
+mod rehearsal;
 mod start;
 mod tabs;
 mod tags;
@@ -43,6 +44,7 @@ use crate::interval::Interval;
 use crate::message::{Author, Content};
 use crate::plan::ActionPlan;
 use crate::queue::Queue;
+use crate::variables::Variables;
 
 pub use ai::{ANSWER_DEADLINE, AiAnswer, AiEscalation};
 use change::Change;
@@ -50,6 +52,7 @@ pub use event::{Event, InsightsCause, Ring};
 pub use needs::{Membership, Needs, needs};
 pub use opening::{CustomerName, Opening, Welcome};
 pub use refusal::Refusal;
+pub use rehearsal::{Asked, Compared, Ending, Rehearsal, Rehearsed, RunLine, rehearse};
 
 /// The disposition of an interaction that closed by itself.
 pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
@@ -155,9 +158,14 @@ impl std::fmt::Debug for Reply {
 
 /// Opens an interaction with the customer's first message.
 pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
+    opened(opening, Variables::default(), message, at, context).done(None)
+}
+
+/// The change that opens an interaction, which has `variables` already.
+fn opened<'a>(opening: Opening, variables: Variables, message: MessageId, at: Timestamp, context: &'a Context<'a>) -> Change<'a> {
     let (welcome, from) = (opening.welcome, opening.address.clone());
     // Nobody has seen the new interaction yet, so agents need no notice that it is unread.
-    let interaction = Interaction { unread: true, ..opening.interaction(context) };
+    let interaction = Interaction { unread: true, variables, ..opening.interaction(context) };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
     match welcome {
@@ -165,7 +173,7 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
         Welcome::NotWhitelisted => change.not_whitelisted(message, at),
         Welcome::Blocked => change.blocked(message, at),
     }
-    change.done(None)
+    change
 }
 
 /// Makes an interaction that was closed from the beginning, for a message that was written outside this deployment
@@ -202,6 +210,11 @@ pub fn start(opening: Opening, agent: AgentId, message: MessageId, context: &Con
 /// # Errors
 /// Returns a [`Refusal`] when the event changes nothing.
 pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) -> Result<Decision, Refusal> {
+    Ok(changed(interaction, event, context)?.done(Some(interaction)))
+}
+
+/// The change that `event` makes.
+fn changed<'a>(interaction: &Interaction, event: Event, context: &'a Context<'a>) -> Result<Change<'a>, Refusal> {
     let mut change = Change::of(interaction, context);
     match event {
         Event::MessageReceived { message, at, from, name } => {
@@ -275,5 +288,5 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AiEscalates { wait, escalation } => change.ai_asks_for_person(wait, *escalation)?,
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
-    Ok(change.done(Some(interaction)))
+    Ok(change)
 }

@@ -22,6 +22,7 @@ mod messages;
 mod missed;
 mod names;
 mod presence;
+mod rehearse;
 mod route;
 mod start;
 mod unify;
@@ -36,6 +37,7 @@ pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;
 pub use names::names;
 pub use presence::Released;
+pub use rehearse::{Customer, Met, Trial};
 pub use start::{Start, Started};
 pub use watch::{followers, watching};
 

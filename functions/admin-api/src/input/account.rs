@@ -329,7 +329,7 @@ impl AccountInput {
         for Fault { step, field, reason } in plan.faults() {
             errors.add(format!("plan[{step}].{field}"), reason);
         }
-        self.provider.check(&around.refused, &mut errors);
+        self.provider.check("provider.", &around.refused, &mut errors);
         errors.check()
     }
 

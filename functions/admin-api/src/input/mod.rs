@@ -16,8 +16,8 @@ pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, UNKNOWN_FIELD
 #[cfg(test)]
 pub(crate) use fields::testing;
 pub(crate) use fields::{
-    Errors, Fields, REQUIRED, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, disposition, id, integer, line, parsed, text, whole,
-    whole_beside,
+    Errors, Fields, REQUIRED, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, disposition, id, integer, line, parsed, text,
+    whole, whole_beside,
 };
 #[cfg(test)]
 pub(crate) use plan::step;

@@ -184,10 +184,10 @@ impl ProviderInput {
         Ok((stored != Some(&all)).then_some(all))
     }
 
-    /// Notes base addresses to which credentials must not be sent.
-    pub(crate) fn check(&self, refused: &BTreeSet<String>, errors: &mut Errors) {
+    /// Notes base addresses to which credentials must not be sent. `at` comes before the names of the fields.
+    pub(crate) fn check(&self, at: &str, refused: &BTreeSet<String>, errors: &mut Errors) {
         for (name, _) in self.base_urls().filter(|(_, url)| refused.contains(*url)) {
-            errors.add(format!("provider.{name}"), NOT_PUBLIC);
+            errors.add(format!("{at}{name}"), NOT_PUBLIC);
         }
     }
 
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(input.addresses().collect::<Vec<_>>(), ["https://inside.example.com:8443/x"]);
         let names = |refused: &[&str]| {
             let mut errors = Errors::default();
-            input.check(&refused.iter().map(|url| (*url).to_owned()).collect(), &mut errors);
+            input.check("provider.", &refused.iter().map(|url| (*url).to_owned()).collect(), &mut errors);
             errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(&["https://inside.example.com:8443/x"]), ["provider.base_url"]);

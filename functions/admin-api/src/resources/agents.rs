@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::input::{AgentInput, Errors, answers_without};
-use crate::resource::{Change, Resource};
+use crate::resource::{Change, Mode, Resource};
 use crate::shells::shells;
 
 /// A person with a role: agent, supervisor, admin or owner.
@@ -74,18 +74,24 @@ impl Resource for Agent {
         may_manage(by, self.role)
     }
 
-    /// The subject of a person who is invited by e-mail. If an earlier call failed after the invitation, the same
-    /// call finds the person and completes the work.
-    async fn complete(app: &App, input: &mut AgentInput, by: &Caller) -> Result<(), ApiError> {
+    /// The subject of a person who is invited by e-mail; a dry run invites nobody. If an earlier call failed after
+    /// the invitation, the same call finds the person and completes the work.
+    async fn complete(app: &App, input: &mut AgentInput, by: &Caller, mode: Mode) -> Result<(), ApiError> {
         let Some(email) = &input.email else { return Ok(()) };
         // A caller who may not add the agent must not send an invitation.
         may_manage(by, input.role)?;
         let users = app.users.as_ref().ok_or_else(|| Errors::one("email", "needs a user pool of this deployment; give the subject"))?;
-        let person = users.person(email).await?;
+        let person = match mode {
+            Mode::Write => users.person(email).await?,
+            // A stranger gets a subject with the invitation.
+            Mode::Dry => users.known(email).await?.unwrap_or_default(),
+        };
         if app.configuration().record_of_subject(&person.subject).await?.is_some() {
             return Err(Errors::one("email", "another agent has this e-mail address").into());
         }
-        users.welcome(email, &person).await?;
+        if mode == Mode::Write {
+            users.welcome(email, &person).await?;
+        }
         input.subject = Some(person.subject);
         Ok(())
     }

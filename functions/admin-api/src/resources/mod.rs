@@ -63,6 +63,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::end_previous_secret))
         .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
         .routes(routes!(accounts::account_dispositions, accounts::put_account_dispositions))
+        .routes(routes!(accounts::try_plan))
+        .routes(routes!(accounts::try_template))
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .routes(routes!(accounts::put_translation_key, accounts::delete_translation_key))
         .routes(routes!(accounts::put_video_key, accounts::delete_video_key))

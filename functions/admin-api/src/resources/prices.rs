@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::input::{Fields, Refusal, parsed, whole};
 use crate::openapi::{Refusals, WriteRefusals};
+use crate::resource::{DryRun, Mode, Outcome};
 use crate::resources::singleton;
 
 /// A price of the table.
@@ -160,19 +161,21 @@ pub(crate) async fn get_prices(State(app): State<App>, _: Overseer) -> Result<Ve
 ///
 /// Reports apply it from then on, to what was before as well: a price that was wrong or is entered late counts for all
 /// messages since its day.
-#[utoipa::path(put, path = "/prices", tag = "prices", params(("If-Match" = String, Header)), request_body = PricesInput,
-    responses((status = 200, description = "Changed.", body = PricesView, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(put, path = "/prices", tag = "prices", params(("If-Match" = String, Header), DryRun), request_body = PricesInput,
+    responses((status = 200, description = "Changed, or would be.", body = PricesView,
+        headers(("ETag" = String, description = "Absent in a dry run"))), WriteRefusals))]
 pub(crate) async fn put_prices(
     State(app): State<App>,
     Administrator(by): Administrator,
+    mode: Mode,
     condition: IfMatch,
     Body(body): Body<Value>,
-) -> Result<Versioned<PricesView>, ApiError> {
+) -> Result<Outcome<PricesView>, ApiError> {
     // The version may be sent back as it was read; `If-Match` says which one is meant.
     let shown = json!({ "version": body.get("version") });
     let prices = whole(body, Some(&shown), read)?;
-    let version = singleton::replace(&app, &by, &condition, &prices).await?;
-    Ok(PricesView::of(prices, version))
+    let version = singleton::replace(&app, &by, mode, &condition, &prices).await?;
+    Ok(Outcome::of(mode, PricesView::of(prices, version)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::openapi::{Refusals, WriteRefusals};
+use crate::resource::{DryRun, Mode, Outcome};
 use crate::resources::singleton;
 
 /// Settings of the whole deployment.
@@ -50,19 +51,21 @@ pub(crate) async fn get_settings(State(app): State<App>, _: Administrator) -> Re
 /// Replaces the settings of the deployment.
 ///
 /// They hold for connections that are lost from then on.
-#[utoipa::path(put, path = "/settings", tag = "settings", params(("If-Match" = String, Header)), request_body = SettingsInput,
-    responses((status = 200, description = "Changed.", body = SettingsView, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(put, path = "/settings", tag = "settings", params(("If-Match" = String, Header), DryRun), request_body = SettingsInput,
+    responses((status = 200, description = "Changed, or would be.", body = SettingsView,
+        headers(("ETag" = String, description = "Absent in a dry run"))), WriteRefusals))]
 pub(crate) async fn put_settings(
     State(app): State<App>,
     Administrator(by): Administrator,
+    mode: Mode,
     condition: IfMatch,
     Body(SettingsInput { connection_grace, .. }): Body<SettingsInput>,
-) -> Result<Versioned<SettingsView>, ApiError> {
+) -> Result<Outcome<SettingsView>, ApiError> {
     if !(Settings::LEAST_GRACE..=Settings::MOST_GRACE).contains(&connection_grace) {
         let rule = format!("must be from {} to {} seconds", Settings::LEAST_GRACE, Settings::MOST_GRACE);
         return Err(Errors::one("connection_grace", rule).into());
     }
     let settings = Settings { connection_grace };
-    let version = singleton::replace(&app, &by, &condition, &settings).await?;
-    Ok(SettingsView::of(settings, version))
+    let version = singleton::replace(&app, &by, mode, &condition, &settings).await?;
+    Ok(Outcome::of(mode, SettingsView::of(settings, version)))
 }

@@ -7,12 +7,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::*;
 use crate::fault::{FaultProxy, When};
 
-/// Operations that change nothing in this deployment's configuration: they ask the provider or fetch its messages.
-const ASK: [&str; 6] = [
+/// Operations that change nothing in this deployment's configuration: they ask the provider, fetch its messages, or
+/// only tell what would happen.
+const ASK: [&str; 9] = [
     "POST /accounts/{id}/check",
+    "POST /accounts/{id}/plan/dry-run",
     "POST /accounts/{id}/reconcile",
     "POST /accounts/{id}/webhook",
+    "POST /providers/{type}/check",
     "POST /providers/{type}/numbers",
+    "POST /templates/dry-run",
     // An upload is nobody's until an answer gets it.
     "POST /canned-answers/{id}/attachment",
     "POST /triggers/{id}/test",

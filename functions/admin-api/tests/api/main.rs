@@ -6,6 +6,7 @@
 mod audit;
 mod catalog;
 mod changes;
+mod dry_runs;
 mod people;
 mod roles;
 

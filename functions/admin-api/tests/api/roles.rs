@@ -32,6 +32,7 @@ const ADMIN: &str = "
     supervisor PUT /accounts/{id}/dispositions
     admin POST /accounts/{id}/check
     admin GET /accounts/{id}/numbers
+    admin POST /accounts/{id}/plan/dry-run
     admin POST /accounts/{id}/reconcile
     admin POST /accounts/{id}/secrets/{secret}/rotate
     admin DELETE /accounts/{id}/secrets/{secret}/previous
@@ -106,6 +107,7 @@ const ADMIN: &str = "
     supervisor GET /prices
     admin PUT /prices
     admin GET /providers
+    admin POST /providers/{type}/check
     admin POST /providers/{type}/numbers
     supervisor GET /queues
     admin POST /queues
@@ -121,6 +123,7 @@ const ADMIN: &str = "
     supervisor PUT /tags/{id}
     supervisor PATCH /tags/{id}
     supervisor DELETE /tags/{id}
+    admin POST /templates/dry-run
     admin GET /settings
     admin PUT /settings
     admin GET /triggers

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Decision, Refusal, Reply};
+use super::{Compared, Context, Decision, Refusal, Reply};
 use crate::agent::Presence;
 use crate::effect::{Audience, Effect, Notice, Target};
 use crate::footprint::{holder, occupied};
@@ -18,6 +18,8 @@ pub(super) struct Change<'a> {
     pub(super) message_effects: Vec<Effect>,
     pub(super) replies: Vec<Reply>,
     pub(super) history: Vec<HistoryEntry>,
+    /// For each condition of the plan, in their order, the values that it was decided by.
+    pub(super) compared: Vec<Vec<Compared>>,
     pub(super) presence_revision: Option<(AgentId, u64)>,
     /// The provider's time of the customer's latest message.
     pub(super) last_inbound_at: Option<Timestamp>,
@@ -34,6 +36,7 @@ impl<'a> Change<'a> {
             message_effects: Vec::new(),
             replies: Vec::new(),
             history: Vec::new(),
+            compared: Vec::new(),
             presence_revision: None,
             last_inbound_at: context.last_inbound_at,
         }

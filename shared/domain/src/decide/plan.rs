@@ -1,11 +1,13 @@
 //! The action plan. Its steps are carried out one after the other, until one waits or closes the interaction, or
 //! the plan has run out.
 
+use std::cell::RefCell;
+
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use super::change::Change;
-use super::{Context, Refusal, Reply};
+use super::{Compared, Context, Refusal, Reply};
 use crate::effect::{Effect, Notice, Target};
 use crate::history::{Did, Fact, NoReply, Skip, WaitEnd, WebhookFailure};
 use crate::ids::{InteractionId, MessageId};
@@ -24,7 +26,7 @@ use crate::variables::{VariableName, Variables};
 /// The most steps that one run may enter: five times the longest plan. A plan that rings the same queue again and
 /// again for half a minute each ends after an hour or so. From then on the interaction waits in order for an agent
 /// to become available, which serves the customer just as well.
-const MOST_ENTERED: u16 = 200;
+pub(super) const MOST_ENTERED: u16 = 200;
 
 /// The most replies of one decision: more than anybody reads at once.
 const MOST_REPLIES: usize = 10;
@@ -129,7 +131,13 @@ impl Change<'_> {
         let place = |jump| plan.place_of(jump).unwrap_or(index + 1);
         let did = match step {
             Step::GotoIf { condition, then, otherwise } => {
-                let held = condition.holds(&|name| self.value(name));
+                let compared = RefCell::new(Vec::new());
+                let held = condition.holds(&|name| {
+                    let value = self.value(name);
+                    compared.borrow_mut().push(Compared { name: name.to_owned(), value: value.clone() });
+                    value
+                });
+                self.compared.push(compared.into_inner());
                 let to = if held { place(then) } else { otherwise.as_ref().map_or(index + 1, place) };
                 return (Did::GotoIf { held, to }, to);
             }

@@ -160,6 +160,25 @@ impl Configuration {
         self.write(entity, write, extra, Some(at)).await
     }
 
+    /// The result that a write of the entity would have now, as far as the entity itself and its unique names tell.
+    /// Nothing is written.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn try_put<T: Entity>(&self, entity: &T, write: &Write<'_, T>) -> PortResult<Written> {
+        let (before, version) = match write {
+            Write::New => (None, 0),
+            Write::Replace { before, version } => (Some(*before), *version),
+        };
+        let had = before.map(Entity::unique_names).unwrap_or_default();
+        for name in entity.unique_names().into_iter().filter(|name| !had.contains(name)) {
+            if self.table.get(unique_key(&name)).await?.is_some() {
+                return Ok(Written::Taken { name });
+            }
+        }
+        Ok(Written::Done { version: version + 1 })
+    }
+
     async fn write<T: Entity>(&self, entity: &T, write: &Write<'_, T>, extra: &[Extra], at: Option<Revision>) -> PortResult<Written> {
         let (condition, before, version) = match write {
             Write::New => (Expression::absent(), None, 0),

@@ -3,6 +3,7 @@
 mod dispositions;
 mod leaving;
 mod lending;
+mod rehearsal;
 mod rotation;
 mod secrets;
 mod translation;
@@ -35,6 +36,7 @@ use utoipa::ToSchema;
 pub(crate) use dispositions::*;
 pub(crate) use leaving::*;
 pub(crate) use lending::lend;
+pub(crate) use rehearsal::*;
 pub(crate) use rotation::*;
 pub(crate) use secrets::webhook_secret;
 pub(crate) use translation::*;
