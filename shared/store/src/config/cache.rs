@@ -454,6 +454,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_was_told_of_a_change_reads_nothing_older() {
+        let revision = Arc::new(AtomicU64::new(7));
+        let (configuration, stub) = table(&revision).await;
+        burst(&configuration).await;
+        stub.calls();
+        revision.store(8, Ordering::SeqCst);
+        configuration.renew().await.unwrap();
+        assert_eq!(stub.calls()[0].body["ConsistentRead"], true);
+        burst(&configuration).await;
+        assert_eq!(reads(&stub), ["account", "queue", "agent", "receive", "receive"]);
+        // Where nothing has changed, no more than the revision is read.
+        configuration.renew().await.unwrap();
+        burst(&configuration).await;
+        assert_eq!(reads(&stub), ["config"]);
+    }
+
+    #[tokio::test]
     async fn a_replica_that_knows_less_brings_nothing_back() {
         let revision = Arc::new(AtomicU64::new(7));
         let (configuration, stub) = table(&revision).await;
