@@ -47,6 +47,7 @@ export const region = () => place.value
 const format = (how: Intl.DateTimeFormatOptions) => computed(() => new Intl.DateTimeFormat(region(), how))
 const formats = {
   clock: format({ hour: '2-digit', minute: '2-digit' }),
+  second: format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
   day: format({ day: 'numeric', month: 'long' }),
   dayOfYear: format({ day: 'numeric', month: 'long', year: 'numeric' }),
   shortDay: format({ day: 'numeric', month: 'short' })
@@ -59,6 +60,9 @@ const day = (time: number) => new Date(time).toDateString()
 
 /** `14:07`, in the person's zone. */
 export const clock = (at: string | number) => formats.clock.value.format(new Date(at))
+
+/** `14:07:30`, in the person's zone. */
+export const second = (at: string | number) => formats.second.value.format(new Date(at))
 
 /** `Today`, `12 March`, with the year where it is another one. */
 export function date(at: string | number, now = Date.now()): string {

@@ -131,6 +131,28 @@ await story('an account', async ({ page, accessible, button, logIn, expects }) =
   await page.keyboard.press('Alt+ArrowUp')
   await page.getByText('Reply automatically is now step 1.').waitFor()
   assert.ok(await step.evaluate((it) => it === document.activeElement), 'the focus moves with the step')
+  // Before it is saved it tells what would happen, and why.
+  await page.getByLabel('The customer’s message').fill('Buongiorno')
+  await page.keyboard.press('Enter')
+  // A stranger is on no list of the whitelist. Somebody else switches it off.
+  await page.getByText('The conversation ends closed as Not on the whitelist.').waitFor()
+  await page.locator('.run').getByText('We are sorry.').waitFor()
+  await administers('PATCH', `/accounts/${id}`, { settings: { whitelist: { enabled: false } } }, (await now()).version)
+  await button('Try it').click()
+  await page.locator('.run').getByText('One moment, please.').waitFor()
+  await page.getByText('variables.lang is empty').waitFor()
+  await page.getByText(`The conversation then waits without an end for: ${queues[0].name}`).waitFor()
+  assert.deepEqual((await now()).plan, [])
+  await accessible('account-plan-tried', '/configure/accounts/:id/actions')
+  await page.getByText('Customer, variables and answers').click()
+  await page.getByLabel('Variables at the beginning').fill('lang: it')
+  await button('Try it').click()
+  await page.getByText('Write one variable a line').waitFor()
+  await page.getByLabel('Variables at the beginning').fill('lang = it')
+  await page.getByLabel('Name of a new customer').fill('Ada Lovelace')
+  await button('Try it').click()
+  await page.getByText('variables.lang is “it”').waitFor()
+  await accessible('account-plan-tried-more', '/configure/accounts/:id/actions')
   await save()
   assert.deepEqual((await now()).plan, [
     { step: 'auto_reply', text: 'One moment, please.', when: 'once' },

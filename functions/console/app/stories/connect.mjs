@@ -1,6 +1,7 @@
 /**
- * Connecting a number of each provider, with a wrong credential first, played against `cargo local`. `node
- * stories/connect.mjs`; see kit/story.mjs. Of the ten stories of the console, 9: connect a number of each provider.
+ * Connecting a number of each provider, with a wrong credential first and no account until it is right, played against
+ * `cargo local`. `node stories/connect.mjs`; see kit/story.mjs. Of the ten stories of the console, 9: connect a number of
+ * each provider.
  */
 import assert from 'node:assert/strict'
 import { administers, endpoints, story } from './kit/story.mjs'
@@ -10,30 +11,30 @@ const secrets = endpoints.secrets
 /** What a person types: the labels of the form with the values of the demo's account, and which one is wrong at first. */
 const NUMBERS = [
   {
-    demo: 'DEMO1', name: /^Twilio/, wrong: 'Auth token', early: true, lists: true,
+    demo: 'DEMO1', name: /^Twilio/, wrong: 'Auth token', lists: true, strange: '+15550001111',
     fields: { 'Account SID': secrets.DEMO1.account_sid, 'Auth token': secrets.DEMO1.auth_token }
   },
   {
-    demo: 'META1', name: /^Meta/, wrong: 'Access token', early: true, lists: true, registers: true,
+    demo: 'META1', name: /^Meta/, wrong: 'Access token', lists: true, registers: true,
     fields: { 'App ID': secrets.META1.app_id, 'Access token': secrets.META1.auth_token, 'App secret': secrets.META1.app_secret },
     optional: { 'WhatsApp Business Account ID': secrets.META1.account_sid }
   },
   {
-    demo: 'SINV2', name: /^Sinch Conversation/, wrong: 'Key secret', early: true, registers: true,
+    demo: 'SINV2', name: /^Sinch Conversation/, wrong: 'Key secret', registers: true,
     fields: {
       'Base URL of the region': secrets.SINV2.base_url, 'Project ID': secrets.SINV2.project_id, 'App ID': secrets.SINV2.app_id,
       'Key ID': secrets.SINV2.key_id, 'Key secret': secrets.SINV2.key_secret
     }
   },
   {
-    demo: 'SINC1', name: /^Sinch\b(?! Conv)/, wrong: 'Authorization token of the bot',
+    demo: 'SINC1', name: /^Sinch\b(?! Conv)/, wrong: 'Authorization token of the bot', untold: true,
     fields: {
       'Base URL of the region': secrets.SINC1.base_url, 'Bot ID (account SID)': secrets.SINC1.account_sid,
       'Authorization token of the bot': secrets.SINC1.authorization_token
     }
   },
   {
-    demo: 'KALEY', name: /^Kaleyra/, wrong: 'API key',
+    demo: 'KALEY', name: /^Kaleyra/, wrong: 'API key', untold: true,
     fields: {
       'Base URL of the region': secrets.KALEY.base_url, 'WhatsApp Business Account ID': secrets.KALEY.waba_id,
       'Account SID': secrets.KALEY.account_sid, 'API key': secrets.KALEY.api_key
@@ -71,13 +72,12 @@ await story('connecting numbers', async ({ page, accessible, button, logIn, expe
     await page.getByLabel(it.wrong, { exact: true }).fill('wrong')
     await look('credentials')
     await goOn()
-    if (it.early) {
-      // The provider says so at once.
-      await page.getByRole('alert').getByText('The provider refuses the credentials.').waitFor()
-      await look('refused')
-      await page.getByLabel(it.wrong, { exact: true }).fill(right)
-      await goOn()
-    }
+    // The provider says so at once, and no account has been made of it.
+    await page.getByRole('alert').getByText('The provider refuses the credentials.').waitFor()
+    await look('refused')
+    assert.deepEqual((await administers('GET', '/accounts')).items.map(({ key }) => key), demos.map((demo) => demo.key))
+    await page.getByLabel(it.wrong, { exact: true }).fill(right)
+    await goOn()
     if (it.lists) {
       await page.getByRole('combobox', { name: 'Numbers of the provider account' }).selectOption(secrets[it.demo].phone)
     } else {
@@ -85,6 +85,18 @@ await story('connecting numbers', async ({ page, accessible, button, logIn, expe
       await page.getByLabel('Phone').fill(`whatsapp:${secrets[it.demo].phone}`)
     }
     await page.getByLabel('Name').fill(`Shop ${key}`)
+    if (it.strange) {
+      // A number of somebody else is found before the account is made, too.
+      const phone = await page.getByLabel('Phone').inputValue()
+      await page.getByLabel('Phone').fill(it.strange)
+      await page.getByLabel('Key').fill(key)
+      await page.getByRole('combobox', { name: 'List' }).selectOption({ index: 1 })
+      await button('Save and continue').click()
+      await page.getByText('does not have this number').waitFor()
+      await button('Save all the same').waitFor()
+      await accessible('connect-strange', '/configure/accounts/new')
+      await page.getByLabel('Phone').fill(phone)
+    }
     await page.getByLabel('Key').fill(it.demo)
     await page.getByRole('combobox', { name: 'List' }).selectOption({ index: 1 })
     await button('Save and continue').click()
@@ -105,15 +117,9 @@ await story('connecting numbers', async ({ page, accessible, button, logIn, expe
       await page.getByText('The provider now sends its messages here.').waitFor()
     }
     await goOn()
-    if (!it.early) {
-      // Here the check finds it, and leads back.
-      await page.getByText('The provider refuses the credentials.').waitFor()
-      await look('found')
-      await button('Go to the credentials').click()
-      await page.getByLabel(it.wrong, { exact: true }).fill(right)
-      await goOn()
-      await page.getByRole('heading', { name: /Check/ }).waitFor()
-      await step(/Check/).getByText('in order').first().waitFor()
+    if (it.untold) {
+      // These providers do not tell where their messages go.
+      await step(/Check/).getByText('does not tell').first().waitFor()
     } else if (!it.registers) {
       await page.getByText('does not send its messages to the Receive URL yet').waitFor()
       await button('Go to the Receive URL').click()

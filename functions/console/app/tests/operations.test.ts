@@ -27,6 +27,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     // A form sends what a person has changed, and nothing else.
     ...Object.fromEntries(['accounts', 'agents', 'ai-agents', 'canned-answers', 'contact-fields', 'contacts', 'dispositions', 'intervals', 'lists', 'pauses', 'queues', 'tags', 'triggers']
       .map((kind) => [`put /${kind}/{id}`, 'forms send merge patches'])),
+    'post /templates/dry-run': 'faults are found while one types, without a request for each pause, and *Try it* of a plan shows the texts',
     'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
     'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
     'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'

@@ -105,6 +105,7 @@ export function sentence(entry: HistoryEntry, name: (id: string | null | undefin
   }
 }
 
-const WHY: Record<string, Key> = {
-  logged_out: 'becauseLoggedOut', paused: 'becausePaused', no_free_slot: 'becauseFull', rejected: 'becauseRejected', missed: 'becauseMissed'
+/** Why an agent was not rung. */
+export const WHY: Record<string, Key> = {
+  logged_out: 'becauseLoggedOut', paused: 'becausePaused', no_free_slot: 'becauseFull', rejected: 'becauseRejected', missed: 'becauseMissed', not_of_account: 'becauseNotOfAccount'
 }
