@@ -36,8 +36,8 @@ const LONGEST_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// customer's file with a wrong hash is better than none.
 const HASH_TRIES: u32 = 3;
 
-/// How often a picture is made small. A try that dies of it, against all bounds, comes again; after that the picture is
-/// stored alone.
+/// How often a picture is made small. A try that dies of it, against all bounds, comes again; after that the picture
+/// is stored alone.
 const THUMBNAIL_TRIES: u32 = 3;
 
 /// Fetches addresses that strangers chose.

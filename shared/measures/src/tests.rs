@@ -50,7 +50,7 @@ fn samples() -> impl Iterator<Item = (&'static str, &'static [u8])> {
 
 /// Reads a file as `agent-api` does: its first bytes, then what is asked for. Returns how often it was read.
 fn read(content_type: &str, bytes: &[u8], first: usize) -> (Measures, usize) {
-    let mut ranges = vec![0..first.min(bytes.len())];
+    let mut ranges: Vec<_> = std::iter::once(0..first.min(bytes.len())).collect();
     loop {
         let parts: Vec<_> = ranges.iter().map(|range| Part { at: range.start as u64, bytes: &bytes[range.clone()] }).collect();
         match look(content_type, bytes.len() as u64, &parts) {
@@ -181,7 +181,8 @@ proptest! {
 
     #[test]
     fn a_file_that_is_read_in_parts_has_the_measures_of_the_whole(which in any::<prop::sample::Index>(), first in 300_usize..8_000) {
-        let samples: Vec<_> = samples().filter(|(kind, _)| !matches!(*kind, "image/jpeg" | "image/png" | "image/webp" | "audio/mpeg" | "audio/aac" | "audio/amr" | "video/3gpp")).collect();
+        // Of others, what is known at first is all that is looked at.
+        let samples: Vec<_> = samples().filter(|(_, bytes)| bytes.starts_with(b"OggS") || bytes[4..].starts_with(b"ftyp")).collect();
         let (kind, sample) = samples[which.index(samples.len())];
         prop_assert_eq!(read(kind, sample, first).0, measure(kind, sample));
     }
