@@ -100,7 +100,7 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
   const pictures = await page.evaluate(() => window.pictures.join(''))
   assert.match(pictures, /^0*1+$/, 'shown once, all the time')
   assert.ok(losses > 0)
-  await page.unroute('**/interactions/*/messages', { behavior: 'wait' })
+  await page.unroute('**/interactions/*/messages')
 
   // The answer gets lost, and so does the page. The thread shows that it arrived: nobody is asked, nobody sends again.
   losses = 0
@@ -112,11 +112,11 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
   await field.press('Enter')
   while (losses === 0) await page.waitForTimeout(50)
   page.once('dialog', (dialog) => dialog.accept())
-  await page.unroute('**/tickets', { behavior: 'wait' })
+  await page.unroute('**/tickets')
   await page.reload()
   await said(page, 'It arrives today').getByText('read', { exact: true }).waitFor()
   assert.deepEqual([await said(page, 'It arrives today').count(), await thread.locator('.bubble.failed').count()], [1, 0], 'shown once')
-  await page.unroute('**/interactions/*/messages', { behavior: 'wait' })
+  await page.unroute('**/interactions/*/messages')
 
   // The request itself gets lost, and so does the page: a person decides, with the same key.
   losses = 0
