@@ -202,17 +202,21 @@ pub(crate) async fn check_provider(
     }
     let found = client.converse(&account, |adapter, connection, answers| adapter.check(connection, "", answers)).await;
     let mut findings = views(found)?;
-    findings.retain(|finding| match finding.subject {
-        "credentials" => true,
-        // Without a number only a wrong id of it can be told.
-        "number" => {
-            has_phone || (number_known && finding.problem.as_ref().is_some_and(|problem| problem.kind().ends_with("not-found-at-provider")))
-        }
-        _ => false,
-    });
+    findings.retain(|finding| tells(finding, has_phone, number_known));
     let ok = findings.iter().all(|finding| finding.ok != Some(false));
     tracing::info!(event = "admin.provider_checked", kind = account.provider.kind, ok, by = by.subject);
     Ok(Json(Checked { ok, findings }))
+}
+
+/// Whether a finding tells something before there is an account. Where webhooks lead can't be told yet, and without a
+/// number only that the id of one, if it was given, is unknown.
+fn tells(finding: &FindingView, has_phone: bool, number_known: bool) -> bool {
+    let unknown_id = || finding.problem.as_ref().is_some_and(|problem| problem.kind().ends_with("not-found-at-provider"));
+    match finding.subject {
+        "credentials" => true,
+        "number" => has_phone || (number_known && unknown_id()),
+        _ => false,
+    }
 }
 
 /// Credentials that belong to no account yet, ready to be tried.
@@ -509,6 +513,24 @@ fn since(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Errors> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_without_an_account_tells_what_can_be_known() {
+        let unknown = providers::Problem::NotFound { field: "phone_number_id" };
+        let found = |subject, result| views(Ok(vec![providers::Finding { subject, result }])).unwrap().remove(0);
+        let webhook = found("webhook", Err(providers::Problem::WebhookNotSet));
+        assert!(!tells(&webhook, true, true));
+        assert!(tells(&found("credentials", Ok(None)), false, false));
+        for (result, without_a_number) in
+            [(Err(unknown), true), (Err(providers::Problem::NumberNotFound), false), (Ok(Some(String::new())), false)]
+        {
+            let number = found("number", result);
+            assert!(tells(&number, true, true));
+            assert_eq!(tells(&number, false, true), without_a_number);
+            // The id was not given: it is our own stand-in that is unknown.
+            assert!(!tells(&number, false, false));
+        }
+    }
 
     #[test]
     fn a_reconciliation_looks_back_a_day_by_default_and_a_week_at_most() {

@@ -86,6 +86,23 @@ async fn a_refused_request_invites_no_one() {
 }
 
 #[tokio::test]
+async fn a_dry_run_invites_no_one_and_enables_no_one() {
+    let people = People::start().await;
+    let tries = async |email: &str| {
+        let body = json!({"name": "Anna", "email": email});
+        call("owner", "POST", "/agents?dry_run=true").json(&body).to(&people.admin.router).await
+    };
+    // Only the invitation gives a person a subject.
+    assert_eq!(tries("anna@example.com").await.is(200)["subject"], "");
+    assert!(people.known("anna@example.com").await.is_none());
+    let made = people.add("owner", json!({"name": "Anna", "email": "anna@example.com"})).await.is(201);
+    assert_eq!(tries("anna@example.com").await.fields(), ["email"]);
+    people.admin.delete(&place("agents", &made), 1).await.is(204);
+    assert_eq!(tries("anna@example.com").await.is(200)["subject"], made["subject"]);
+    assert!(!people.known("anna@example.com").await.unwrap().enabled);
+}
+
+#[tokio::test]
 async fn without_a_user_pool_an_e_mail_is_refused() {
     let admin = Admin::start().await;
     let refused = call("owner", "POST", "/agents").json(&json!({"name": "Anna", "email": "anna@example.com"})).to(&admin.router).await;
