@@ -533,8 +533,10 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
     let (status, all) = ben.get("/interactions/waiting").await;
     let calls = desk.deployment.proxy.calls();
     let called = |operation: &str| calls.iter().filter(|call| call.ends_with(operation)).count();
-    // The index and three messages, and the interactions in one batch.
-    assert_eq!((status, called(".Query"), called(".BatchGetItem")), (200, 4, 1), "{calls:?}");
+    // Three messages, and the interactions in one batch. What no agent has is asked for once in five seconds: by the
+    // presences, and the index.
+    assert_eq!(status, 200);
+    assert!(matches!((called(".Query"), called(".BatchGetItem")), (3, 1) | (4, 2)), "{calls:?}");
     let items = all["items"].as_array().unwrap();
     let ids: Vec<_> = items.iter().map(|it| format!("/interactions/{}", it["id"].as_str().unwrap())).collect();
     assert_eq!((ids.iter().collect::<Vec<_>>(), &all["more"]), (vec![&paths[0], &paths[2], &paths[4]], &json!(false)), "{all}");

@@ -14,6 +14,7 @@ use oversight::Board;
 use store::{Configuration, Interactions};
 
 use crate::problem::Failure;
+use crate::routes::Unheld;
 
 /// The state that every request works with.
 pub struct App {
@@ -27,6 +28,8 @@ pub struct App {
     pub websocket_url: String,
     /// How many wait in the queues.
     pub board: Board,
+    /// What no agent has, account by account.
+    pub(crate) unheld: Unheld,
 }
 
 impl std::fmt::Debug for App {
@@ -65,6 +68,7 @@ impl App {
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
             board: Board::default(),
+            unheld: Unheld::default(),
         })
     }
 

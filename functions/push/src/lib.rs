@@ -201,7 +201,7 @@ impl Push {
 
     /// The agents whose screens show a change of the configuration. What is cached may be from before it.
     async fn shown_to(&self, screens: &Screens) -> Result<Vec<AgentId>, PortError> {
-        self.configuration.forget();
+        self.configuration.renew().await?;
         let told: BTreeSet<AgentId> = match screens {
             Screens::Everybody => self.configuration.agents().await?.keys().cloned().collect(),
             Screens::Agents(agents) => agents.iter().cloned().collect(),

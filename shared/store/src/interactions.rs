@@ -139,6 +139,16 @@ impl Interactions {
         self.interactions_at(&places.iter().map(place_of).collect::<PortResult<Vec<_>>>()?).await
     }
 
+    /// What these agents have, now or a moment ago.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn held_by(&self, agents: &[AgentId]) -> PortResult<BTreeSet<InteractionId>> {
+        let presences = self.table.batch_of_hints(agents.iter().map(keys::presence).collect(), &["load"]).await?;
+        let held = presences.iter().filter_map(|presence| presence.get("load")?.as_ss().ok()).flatten();
+        Ok(held.filter_map(|id| id.parse().ok()).collect())
+    }
+
     /// The interactions at these places, in no order. Missing ones are left out.
     pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
         self.table.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()

@@ -94,11 +94,11 @@ impl Resource for Queue {
         Ok(known_members(&change.after.members, &agents)?)
     }
 
-    /// Waiting interactions that could now be offered to another agent.
     fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
         Screens::of_queue(before, after)
     }
 
+    /// Waiting interactions that could now be offered to another agent.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_queue(before, after).into_iter().collect()
     }

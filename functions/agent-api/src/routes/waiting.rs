@@ -1,17 +1,22 @@
 //! What waits on the caller's accounts for somebody to pick it.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use api::{AgentCaller, Parameters};
 use axum::Json;
 use axum::extract::State;
+use domain::account::Account;
 use domain::effect::InteractionKey;
+use domain::ids::{AccountId, InteractionId};
 use domain::interaction::Interaction;
-use engine::ports::{Directory, Store};
+use engine::ports::{Directory, PortError};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use search::{ListEntry, entries};
 use serde::Serialize;
+use store::Interactions;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -23,15 +28,19 @@ const SHOWN: i32 = 50;
 /// Each entry reads its latest message, and the list is asked for every ten seconds.
 const MOST_SHOWN: i32 = 100;
 
-/// How many open interactions of an account are listed: keys, of which a read unit holds some eighty. A team that has
-/// more of them open at once looks at its queues.
-const MOST_OPEN: usize = 2_000;
+/// How many open interactions of an account are listed, the newest first: keys, of which a read unit holds 160. A
+/// thousand agents have 5,000.
+const MOST_OPEN: usize = 10_000;
 
-/// How many interactions are read to find those that no agent has, the oldest first. This takes a few tenths of a second.
+/// How many of those that no agent has are read, the oldest first. This takes a few tenths of a second. Behind them
+/// are more that wait.
 const LOOKED_AT: usize = 500;
 
 /// `DynamoDB` reads at most 100 items in one batch.
 const AT_ONCE: usize = 100;
+
+/// How long a process knows what no agent has. All desks of an account ask every ten seconds, for the same.
+const KNOWN: Duration = Duration::from_secs(5);
 
 /// The interactions that wait for an agent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,19 +72,52 @@ struct WaitingEntry {
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, parameters: Parameters) -> Result<Json<Waiting>, Failure> {
     let limit = usize::try_from(parameters.limit(SHOWN, MOST_SHOWN)?).unwrap_or_default();
     let accounts = app.directory().accounts().await?;
-    let own = accounts.iter().filter(|account| account.agents.contains(&caller.agent)).map(|account| account.id.clone());
-    let own: Vec<_> = own.collect();
-    let places = try_join_all(own.iter().map(|account| app.store().open_interactions(account, None, MOST_OPEN))).await?;
-    let unlisted = places.iter().any(|some| some.len() == MOST_OPEN);
-    let (places, left_out) = oldest(places.into_iter().flatten().collect());
+    let own = accounts.iter().filter(|account| account.agents.contains(&caller.agent));
+    let places = try_join_all(own.map(|account| app.unheld.of(app.store(), account))).await?;
+    let (places, left_out) = oldest(places.iter().flat_map(|places| places.iter().cloned()).collect());
     let found = try_join_all(places.chunks(AT_ONCE).map(|some| app.store().interactions_at(some))).await?;
     let mut found = longest_waiting(found.into_iter().flatten().collect());
-    let more = unlisted || left_out || found.len() > limit;
+    let more = left_out || found.len() > limit;
     found.truncate(limit);
     let since: Vec<_> = found.iter().map(|found| found.unanswered_since).collect();
     let entries = entries(app.store(), found, |_| true).await?;
     let items = entries.into_iter().zip(since).map(|(entry, unanswered_since)| WaitingEntry { entry, unanswered_since });
     Ok(Json(Waiting { items: items.collect(), more }))
+}
+
+/// The open interactions of accounts that no agent has, as they were some seconds ago.
+#[derive(Debug, Default)]
+pub(crate) struct Unheld(Mutex<HashMap<AccountId, (Instant, Arc<[InteractionKey]>)>>);
+
+impl Unheld {
+    /// Those of an account. Most of the open ones have an agent, and stay with that one for long: the presences tell
+    /// which, so that only those that wait are read.
+    async fn of(&self, store: &Interactions, account: &Account) -> Result<Arc<[InteractionKey]>, PortError> {
+        let asked = Instant::now();
+        if let Some(known) = self.known(&account.id, asked) {
+            return Ok(known);
+        }
+        // The presences first: what is taken in between is read in vain, and nothing is missed.
+        let held = store.held_by(&account.agents).await?;
+        let open = store.open_interactions(&account.id, None, MOST_OPEN).await?;
+        let unheld: Arc<[InteractionKey]> = without(open, &held).into();
+        if let Ok(mut known) = self.0.lock() {
+            known.insert(account.id.clone(), (asked, unheld.clone()));
+        }
+        Ok(unheld)
+    }
+
+    fn known(&self, account: &AccountId, now: Instant) -> Option<Arc<[InteractionKey]>> {
+        let known = self.0.lock().ok()?;
+        let (asked, unheld) = known.get(account)?;
+        (now.duration_since(*asked) < KNOWN).then(|| unheld.clone())
+    }
+}
+
+/// Those of the open interactions that nobody holds.
+fn without(mut open: Vec<InteractionKey>, held: &BTreeSet<InteractionId>) -> Vec<InteractionKey> {
+    open.retain(|place| !held.contains(&place.interaction));
+    open
 }
 
 /// The oldest of these, as many as are looked at, and whether others are left out. Ids sort by time.
@@ -122,6 +164,15 @@ mod tests {
         let found =
             longest_waiting(vec![open(1, 10, Some(60)), open(2, 20, Some(20)), has, open(3, 30, None), closed, open(4, 30, Some(30))]);
         assert_eq!(found.into_iter().map(|it| it.id).collect::<Vec<_>>(), [id(2), id(3), id(4), id(1)]);
+    }
+
+    #[test]
+    fn one_that_waits_behind_hundreds_that_agents_have_is_looked_at() {
+        let key =
+            |number: u128| InteractionKey { interaction: id(number), ..fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key() };
+        let held = (0..600).map(id).collect();
+        let (places, left_out) = oldest(without((0..=600).rev().map(key).collect(), &held));
+        assert_eq!((places, left_out), (vec![key(600)], false));
     }
 
     #[test]

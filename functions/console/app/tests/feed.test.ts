@@ -113,6 +113,7 @@ async function connected(server: Server) {
   const sent: string[] = []
   let [listener, now, reads, failing, lines, caughtUp] = [undefined as Listener | undefined, 0, 0, false, 0, 0]
   const live: number[] = []
+  const listeners: Listener[] = []
   const states: (number | undefined)[] = []
   const feed = new Feed({
     snapshot: async () => server.snapshot(),
@@ -124,6 +125,7 @@ async function connected(server: Server) {
     async connect(given) {
       if (failing) throw new Error('no network')
       listener = given
+      listeners.push(given)
       lines += 1
       return { send: (text) => void sent.push(text), close: () => undefined }
     },
@@ -161,7 +163,7 @@ async function connected(server: Server) {
   listener!.open()
   await settle()
   return {
-    feed, store, applied, sent, states, settle, pass,
+    feed, store, applied, sent, states, settle, pass, listeners,
     frame: (entry: object) => listener!.frame(JSON.stringify(entry)),
     get lines() { return lines },
     get live() { return live },
@@ -445,6 +447,59 @@ describe('the feed', () => {
     it_.frame({ caught_up: 1 })
     await it_.pass(60_000)
     expect(it_.lines).toBe(2)
+  })
+
+  it('takes the frames of a line until the next one stands, however long that takes, and stays with it where none does', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    const states = it_.states.length
+    const answered = async (minutes: number) => {
+      for (let n = 0; n < minutes; n += 4) {
+        await it_.pass(4 * 60_000)
+        it_.listeners[0]!.frame(JSON.stringify({ caught_up: server.events.length }))
+      }
+    }
+    await answered(108)
+    await it_.pass(2 * 60_000 + 1000)
+    expect(it_.lines).toBe(2)
+    // The handshake hangs.
+    server.step(4, 1)
+    it_.listeners[0]!.frame(JSON.stringify(server.events[0]))
+    expect([it_.applied, it_.states.length]).toEqual([[1], states])
+    await it_.pass(31_000)
+    expect(it_.lines).toBe(3)
+    it_.failing = true
+    await it_.pass(31_000)
+    server.step(4, 2)
+    it_.listeners[0]!.frame(JSON.stringify(server.events[1]))
+    expect([it_.applied, it_.states.length]).toEqual([[1, 2], states])
+    // Without a network that line is lost, too.
+    it_.feed.lose()
+    expect(it_.states.length).toBe(states + 1)
+    await it_.pass(60_000)
+    it_.failing = false
+    it_.feed.wake()
+    await it_.settle()
+    it_.open()
+    await it_.settle()
+    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1, 2]])
+  })
+
+  it('lets nothing ring that a page withdraws which could not be read', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    it_.cut()
+    for (let n = 0; n < 5; n += 1) server.step(4, n)
+    await it_.pass(600)
+    const before = it_.caughtUp
+    it_.open()
+    await Promise.resolve()
+    it_.failing = true
+    await it_.settle()
+    expect([it_.applied.length < 5, it_.caughtUp]).toEqual([true, before])
+    it_.failing = false
+    await it_.pass(6000)
+    expect([it_.applied.length, it_.caughtUp > before]).toEqual([5, true])
   })
 
   it('reads all that it missed, page by page, before any of it is applied', async () => {

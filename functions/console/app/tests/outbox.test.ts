@@ -44,6 +44,28 @@ describe('the outbox', () => {
     expect([[...it_.arrived], it_.confirmed, it_.outbox.isEmpty]).toEqual([['k1'], ['k1'], true])
   })
 
+  it('moves what was not confirmed with a conversation that becomes a part of another, and sends it there never again', async () => {
+    const merged = new Problem(409, 'merged', 'merged')
+    const answers: (Problem | 'ok')[] = Array(40).fill(network)
+    const it_ = outboxWith(answers)
+    it_.write('k1')
+    await it_.settle()
+    answers.splice(0, 40, merged)
+    it_.outbox.move('int_1', 'int_2')
+    // One that was on its way finds out by its answer.
+    it_.write('k2')
+    await it_.settle()
+    expect(it_.outbox.of('int_2').map(({ key, state, moved }) => [key, state, moved])).toEqual([['k1', 'unsure', true], ['k2', 'refused', true]])
+    expect([...it_.kept.values()].map((row) => row.interaction)).toEqual(['int_2', 'int_2'])
+    const tries = it_.tries.length
+    it_.outbox.again('k1')
+    await it_.settle()
+    expect(it_.tries.length).toBe(tries)
+    // It had arrived: the other thread has it now.
+    it_.outbox.confirm(it_.message('k1', 'int_2'))
+    expect(it_.outbox.of('int_2').map((row) => row.key)).toEqual(['k2'])
+  })
+
   it('sends the messages of a conversation in their order', async () => {
     const it_ = outboxWith([network, network])
     for (const key of ['k1', 'k2', 'k3']) it_.write(key)

@@ -112,9 +112,15 @@ impl Configuration {
         let (had, has) = (members_of(before), members_of(Some(entity)));
         // An account of the form before this one has no items yet.
         let complete = before.is_some() && self.table.get(complete_key::<T>(entity.id())).await?.is_some();
-        let left = self.leavers(had.difference(&has).cloned().collect()).await?;
-        let came = has.into_iter().filter(|agent| !(complete && had.contains(agent))).collect();
-        Ok(Moves { left, came, completes: !complete })
+        let left: Vec<AgentId> = had.difference(&has).cloned().collect();
+        let came: Vec<AgentId> = has.into_iter().filter(|agent| !(complete && had.contains(agent))).collect();
+        let moves = Moves { left: Leavers { agents: left, present: BTreeSet::new() }, came, completes: !complete };
+        if !moves.fit() {
+            // Their presences are read step by step.
+            return Ok(moves);
+        }
+        let Moves { left, came, completes } = moves;
+        Ok(Moves { left: self.leavers(left.agents).await?, came, completes })
     }
 
     /// Deletes the items of members who are about to leave, when they are too many for the transaction of the write.

@@ -353,11 +353,11 @@ impl Resource for Account {
         token.into_iter().chain(plan).collect()
     }
 
-    /// Waiting interactions that could now be offered to another agent or take another route.
     fn screens(before: Option<&Self>, after: Option<&Self>) -> Option<Screens> {
         Screens::of_account(before, after)
     }
 
+    /// Waiting interactions that could now be offered to another agent or take another route.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_account(before, after).into_iter().collect()
     }

@@ -52,6 +52,10 @@ export class Feed {
   private waiting = new Map<number, Entry>()
   private line: Line | undefined
   private generation = 0
+  /** The line whose frames are taken; 0: there is none. */
+  private listened = 0
+  /** Ends the wait for a line that is being opened. */
+  private opening: (() => void) | undefined
   private failures = 0
   private lostSince: number | undefined
   /** Tells the present line that it is lost. */
@@ -90,12 +94,16 @@ export class Feed {
 
   /** The browser says that there is no network. The socket may not notice for minutes. */
   lose() {
+    this.listened = 0
     this.lost?.()
   }
 
   private drop() {
     this.generation += 1
+    this.listened = 0
     for (const cancel of this.timers.splice(0)) cancel()
+    this.opening?.()
+    this.opening = undefined
     this.answered()
     this.line?.close()
     this.line = undefined
@@ -106,47 +114,79 @@ export class Feed {
     this.asking = undefined
   }
 
-  private connect() {
+  /** Opens a line. The one before goes when the next one stands; `dead`: it does not answer any more. */
+  private connect(dead = false) {
     this.retry = undefined
     const generation = (this.generation += 1)
     const before = this.line
+    let line: Line | undefined
     const current = () => generation === this.generation && !this.ended
-    const lost = () => {
-      if (!current()) return
-      this.drop()
+    const tellLost = () => {
       this.lostSince ??= this.ports.now()
       this.ports.state?.(this.lostSince)
+    }
+    const lost = () => {
+      if (this.ended) return
+      if (!current()) {
+        // The next one is being opened already.
+        if (generation !== this.listened) return
+        this.listened = 0
+        return tellLost()
+      }
+      line?.close()
+      if (this.listened !== 0 && this.listened !== generation && !dead) {
+        // The line before is still good.
+        this.generation += 1
+        this.opening?.()
+        this.opening = undefined
+        this.lost = () => {
+          this.drop()
+          tellLost()
+        }
+      } else {
+        this.drop()
+        before?.close()
+        tellLost()
+      }
       const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.failures)
       this.failures += 1
       // Half of it by chance, so that not everybody comes back at once.
-      this.retry = this.ports.timer(() => this.connect(), pause / 2 + (pause / 2) * this.ports.random())
+      this.retry = this.ports.timer(() => this.connect(dead), pause / 2 + (pause / 2) * this.ports.random())
     }
     this.lost = lost
+    // A browser tries for minutes.
+    this.opening?.()
+    this.opening = this.ports.timer(lost, ANSWER)
     let open = false
     const opened = () => {
-      if (!current() || !this.line || open) return
+      if (!current() || !line || open) return
       open = true
-      if (before && before !== this.line) before.close()
+      this.opening?.()
+      this.opening = undefined
+      this.line = line
+      this.listened = generation
+      before?.close()
       for (const cancel of this.timers.splice(0)) cancel()
       this.answered()
       this.failures = 0
       this.lostSince = undefined
       this.ports.state?.(undefined)
-      // What was missed is read in a few calls, and applied at once. The socket has told of the rest since it opened.
-      void this.catchUp(false)
+      // What was missed is read in a few calls, and applied at once. The socket has told of the rest since it opened; a
+      // reading that is under way may have been answered before that.
+      void (this.reading ?? Promise.resolve()).then(() => this.catchUp(false))
       this.timers.push(this.ports.timer(() => this.askAtTimes(), ASK))
       this.timers.push(this.ports.timer(() => this.connect(), RENEW))
     }
     let early = false
     this.ports
       .connect({
-        open: () => (this.line && current() ? opened() : (early = true)),
-        frame: (text) => current() && this.frame(text),
+        open: () => (line && current() ? opened() : (early = true)),
+        frame: (text) => generation === this.listened && !this.ended && this.frame(text),
         closed: lost
       })
-      .then((line) => {
-        if (!current()) return line.close()
-        this.line = line
+      .then((made) => {
+        if (!current()) return made.close()
+        line = made
         if (early) opened()
       }, lost)
   }
@@ -163,7 +203,9 @@ export class Feed {
     // A line that no longer answers looks as if nothing happened. The next one stands before this one goes.
     this.asking = this.ports.timer(() => {
       this.asking = undefined
-      this.connect()
+      // What stands, stands: nothing more of this answer is waited for.
+      this.ports.caughtUp?.()
+      this.connect(true)
     }, ANSWER)
   }
 
@@ -239,14 +281,15 @@ export class Feed {
         }
         missed.push(...page.items)
         const last = page.items.at(-1)?.seq ?? after
-        if (!page.next || last <= after) return
+        if (!page.next || last <= after) break
         after = last
       }
     } finally {
       // All at once: the screen is drawn once.
       for (const entry of missed) this.take(entry, false)
-      this.ports.caughtUp?.()
     }
+    // Not after a page that could not be read: what it withdraws must not ring before.
+    this.ports.caughtUp?.()
   }
 
   private async renew() {

@@ -35,12 +35,25 @@ export class Links {
     }
     if (!good()) await this.page(id, this.ports.place(id, message))
     // A thread that has grown, or a file that was copied while the page was on its way.
-    return good() ?? (await this.ports.one(id, message.id, index))
+    return good() ?? (await this.one(id, message.id, index))
   }
 
   /** Lets go of a thread's links. */
   forget(id: string) {
     this.known.delete(id)
+  }
+
+  private async one(id: string, message: string, index: number): Promise<Linked> {
+    const until = this.ports.now() + GOOD
+    const found = await this.ports.one(id, message, index)
+    this.of(id).set(`${message} ${index}`, { ...found, until })
+    return found
+  }
+
+  private of(id: string): Map<string, Linked & { until: number }> {
+    const known = this.known.get(id) ?? new Map<string, Linked & { until: number }>()
+    this.known.set(id, known)
+    return known
   }
 
   private page(id: string, after: string | undefined): Promise<void> {
@@ -53,8 +66,7 @@ export class Links {
   private async read(id: string, after: string | undefined) {
     const until = this.ports.now() + GOOD
     const found = await this.ports.page(id, after)
-    const known = this.known.get(id) ?? new Map<string, Linked & { until: number }>()
-    this.known.set(id, known)
+    const known = this.of(id)
     for (const { message, index, url, thumbnail } of found) if (url) known.set(`${message} ${index}`, { url, thumbnail, until })
   }
 }

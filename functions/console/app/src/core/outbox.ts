@@ -19,6 +19,8 @@ export interface Row {
   /** `unsure`: nobody knows whether it arrived. `refused`: it did not, and `problem` says why. */
   state: 'sending' | 'unsure' | 'refused'
   problem?: Problem
+  /** It was written in an interaction that was merged into this one. */
+  moved?: boolean
 }
 
 export interface OutboxPorts {
@@ -40,6 +42,8 @@ const LONGEST_PAUSE = 15_000
 
 export class Outbox {
   private readonly busy = new Set<string>()
+  /** Interactions that have become a part of another. */
+  private readonly merged = new Map<string, string>()
   /** What ends the wait for the answer to a row. */
   private readonly waits = new Map<string, () => void>()
 
@@ -73,15 +77,22 @@ export class Outbox {
    * this window: another client may have chosen the same id.
    */
   confirm({ client_id: key, interaction }: Message) {
-    if (!key || this.rows.get(key)?.interaction !== interaction) return
+    const row = key ? this.rows.get(key) : undefined
+    if (!key || !row || (row.interaction !== interaction && this.merged.get(row.interaction) !== interaction)) return
     this.discard(key)
     this.waits.get(key)?.()
   }
 
-  /** Sends a row once more, with its own key. */
+  /** An interaction has become a part of another: what was not confirmed stands there. */
+  move(from: string, to: string) {
+    this.merged.set(from, to)
+    for (const row of this.of(from)) if (row.state !== 'sending') this.set(row)
+  }
+
+  /** Sends a row once more, with its own key; not one that moved, since its key belongs to where it was. */
   again(key: string) {
     const row = this.rows.get(key)
-    if (!row || row.state === 'sending') return
+    if (!row || row.state === 'sending' || row.moved) return
     this.set({ ...row, since: this.ports.now(), state: 'sending', problem: undefined })
     void this.work(row.interaction)
   }
@@ -91,7 +102,9 @@ export class Outbox {
     this.ports.drop(key)
   }
 
-  private set(row: Row) {
+  private set(given: Row) {
+    const to = given.state === 'sending' ? undefined : this.merged.get(given.interaction)
+    const row: Row = to ? { ...given, interaction: to, moved: true } : given
     this.rows.set(row.key, row)
     const { problem: _, ...kept } = row
     this.ports.keep(kept)

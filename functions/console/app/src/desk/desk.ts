@@ -168,6 +168,8 @@ export function makeDesk(given: api.Me) {
       const before = new Map(store.interactions)
       store.replace(snapshot)
       news.value += 1
+      // An event that tells of it may be among those that were skipped.
+      renewal.call()
       for (const it of store.mine()) {
         count(it.id, before.get(it.id))
         if (it.tab_open) showTab(it.id)
@@ -192,6 +194,7 @@ export function makeDesk(given: api.Me) {
       const effect = store.apply(entry)
       if (entry.event.type === 'notification') news.value += 1
       if (entry.event.type === 'configuration') renewal.call()
+      if (entry.event.type === 'deleted' || entry.event.type === 'withheld') for (const row of outbox.of(entry.event.interaction)) outbox.discard(row.key)
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
@@ -335,9 +338,12 @@ export function makeDesk(given: api.Me) {
   async function loadWaiting() {
     if (!looks()) return
     try {
-      if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
+      if (me.queues.length === 0) queues.value = []
+      else void api.ofQueues(caller).then((found) => looks() && (queues.value = found.queues), () => undefined)
       if (!me.accounts.some((it) => it.member)) return void (waiting.value = [])
       const found = await api.waiting(caller)
+      // Who has stopped working meanwhile is not asked again, and it would only get old.
+      if (!looks()) return
       // Those that ring here stand among the offers.
       waiting.value = found.items.filter((it) => !store.offers.has(it.id))
       moreWaiting.value = found.more
@@ -466,6 +472,7 @@ export function makeDesk(given: api.Me) {
   /** A conversation has become a part of another: its place on the screen and its draft go there. */
   function follow(from: string, to: string) {
     drafts.move(from, to)
+    outbox.move(from, to)
     // The other one's thread has all messages now.
     if (loaded.has(to)) void loadThread(to, true)
     if (open.value === from) void openTab(to)
@@ -538,6 +545,8 @@ export function makeDesk(given: api.Me) {
   addEventListener('visibilitychange', () => document.hidden && drafts.leave())
   /** What windows wrote in their last moment, a key each. */
   const lateKeys = () => Object.keys(localStorage).filter((key) => key.startsWith(LATE))
+  /** Where rows of an earlier page wait for their thread. */
+  let unsettled: string[] = []
   async function restore() {
     try {
       for (const key of lateKeys()) {
@@ -554,6 +563,7 @@ export function makeDesk(given: api.Me) {
       outbox.restore(left.map(({ row }) => row))
       // A thread may be here already, and says what arrived.
       for (const { row } of left) if (store.has(row.interaction, row.key)) outbox.discard(row.key)
+      unsettled = [...new Set([...outbox.rows.values()].map((row) => row.interaction))]
     } catch {
       // A browser that keeps nothing; the desk works without.
     }
@@ -611,6 +621,8 @@ export function makeDesk(given: api.Me) {
     await feed.start()
     // The list is drawn first.
     setTimeout(() => { for (const it of me.accounts) if (it.member) learnNames(it.id) })
+    // They may be in conversations that nobody opens any more, or that became a part of another.
+    for (const id of unsettled) void refresh(id).then(() => loadThread(id))
     // Asked for while somebody looks and is at work, until the feed tells of them.
     setInterval(() => void loadWaiting(), 10_000)
     // Nobody picks while not at work, and what is not asked for would only get old.
