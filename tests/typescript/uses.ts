@@ -32,6 +32,8 @@ export function headline(event: Schema["AgentEvent"]): string {
       return `Something in ${event.interaction}, which is not yours any more`;
     case "deleted":
       return `${event.interaction} was deleted for good`;
+    case "configuration":
+      return "Something changed that GET /me shows: reads it again";
     case "expired":
       return "Something is missing: reads everything anew";
     case "presence":

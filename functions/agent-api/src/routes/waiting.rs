@@ -11,7 +11,7 @@ use domain::account::Account;
 use domain::effect::InteractionKey;
 use domain::ids::{AccountId, InteractionId};
 use domain::interaction::Interaction;
-use engine::ports::{Directory, PortError};
+use engine::ports::{Directory, PortError, Store as _};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use search::{ListEntry, entries};
