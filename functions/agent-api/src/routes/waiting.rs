@@ -87,7 +87,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
 
 /// The open interactions of accounts that no agent has, as they were some seconds ago.
 #[derive(Debug, Default)]
-pub(crate) struct Unheld(Mutex<HashMap<AccountId, (Instant, Arc<[InteractionKey]>)>>);
+pub(crate) struct Unheld(Mutex<HashMap<AccountId, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    asked: Instant,
+    places: Arc<[InteractionKey]>,
+}
 
 impl Unheld {
     /// Those of an account. Most of the open ones have an agent, and stay with that one for long: the presences tell
@@ -100,17 +106,17 @@ impl Unheld {
         // The presences first: what is taken in between is read in vain, and nothing is missed.
         let held = store.held_by(&account.agents).await?;
         let open = store.open_interactions(&account.id, None, MOST_OPEN).await?;
-        let unheld: Arc<[InteractionKey]> = without(open, &held).into();
+        let places: Arc<[InteractionKey]> = without(open, &held).into();
         if let Ok(mut known) = self.0.lock() {
-            known.insert(account.id.clone(), (asked, unheld.clone()));
+            known.insert(account.id.clone(), Known { asked, places: places.clone() });
         }
-        Ok(unheld)
+        Ok(places)
     }
 
     fn known(&self, account: &AccountId, now: Instant) -> Option<Arc<[InteractionKey]>> {
         let known = self.0.lock().ok()?;
-        let (asked, unheld) = known.get(account)?;
-        (now.duration_since(*asked) < KNOWN).then(|| unheld.clone())
+        let Known { asked, places } = known.get(account)?;
+        (now.duration_since(*asked) < KNOWN).then(|| places.clone())
     }
 }
 
