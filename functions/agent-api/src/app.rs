@@ -29,7 +29,7 @@ pub struct App {
     /// How many wait in the queues.
     pub board: Board,
     /// What no agent has, account by account.
-    pub(crate) unheld: Unheld,
+    pub unheld: Unheld,
 }
 
 impl std::fmt::Debug for App {

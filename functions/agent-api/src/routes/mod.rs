@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-pub(crate) use waiting::Unheld;
+pub use waiting::Unheld;
 
 /// An id with its name.
 #[derive(Debug, Serialize, ToSchema)]

@@ -87,7 +87,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
 
 /// The open interactions of accounts that no agent has, as they were some seconds ago.
 #[derive(Debug, Default)]
-pub(crate) struct Unheld(Mutex<HashMap<AccountId, Known>>);
+pub struct Unheld(Mutex<HashMap<AccountId, Known>>);
 
 #[derive(Debug)]
 struct Known {
