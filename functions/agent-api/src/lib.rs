@@ -46,7 +46,7 @@ mod problem;
 mod routes;
 
 pub use app::App;
-pub use routes::{openapi, router};
+pub use routes::{Unheld, openapi, router};
 
 use std::sync::Arc;
 
