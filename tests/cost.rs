@@ -437,8 +437,8 @@ async fn together(counted: &mut Counted, line: &Account) {
         one(Method::POST, of, "/accept", "accept", &json!({})).await;
         one(Method::PUT, of, "/tab", "tab", &json!({})).await;
     }
-    // All customers write at the same instant, and the agent answers all of them when she has seen what they wrote. Both
-    // sides of a conversation at one instant are chance, and are not counted here.
+    // All customers write at the same instant, and the agent answers all of them when she has seen what they wrote.
+    // Both sides of a conversation at one instant are chance, and are not counted here.
     let screen = &mut counted.screen;
     let mut shown = async |wanted: &(dyn Fn(&Value) -> bool + Sync)| {
         for _ in &paths {

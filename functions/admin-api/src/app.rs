@@ -86,8 +86,8 @@ impl Api for App {
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `PUSH_QUEUE_URL`, `SECRET_PREFIX`,
     /// `TRANSLATION_KEY_PREFIX`, `AI_KEY_PREFIX`, `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`,
-    /// `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Access::from_env`], [`Client::from_env`] and
-    /// [`Ingest::from_env`].
+    /// `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Access::from_env`], [`Client::from_env`]
+    /// and [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.

@@ -455,6 +455,6 @@ fn an_event_costs_a_message_and_a_handful_of_calls_of_the_table_for_each_trigger
     sim.opens(0, false);
     let event = counted(&mut sim, &|sim| sim.until(0));
     let calls = [TROUBLED, HEALTHY, VIPS, ELSEWHERE].map(|n| sim.got(n).len());
-    // Reads of the configuration are among them, which a function's cache answers. The writes are the log of the calls.
+    // Reads of the configuration are among them, which a cache answers. The writes are the log of the calls.
     assert_eq!((idle, event, calls), ((5, 0), (14, 2), [1, 1, 0, 0]));
 }

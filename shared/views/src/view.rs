@@ -48,8 +48,8 @@ pub struct InteractionView {
     pub version: u64,
     /// The agent who has the interaction; `null` if there is none.
     pub agent: Option<AgentId>,
-    /// Since when that agent has it; of a closed interaction, when the agent got it. Absent without an agent, and where
-    /// an earlier version of this software gave it.
+    /// Since when that agent has it; of a closed interaction, when the agent got it. Absent without an agent, and
+    /// where an earlier version of this software gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Timestamp>,
     /// Whether something arrived that the interaction's agent has not seen.

@@ -59,7 +59,7 @@ struct MyAccount {
     name: String,
     /// Whether the caller is one of the account's agents. Interactions are offered only to these.
     member: bool,
-    /// Whether it is switched on. While it is off nothing rings, and nobody can pick, transfer or start a conversation.
+    /// Whether it is switched on. While it is off, nothing rings and nobody can pick, transfer or start.
     active: bool,
     /// Whether the interaction's agent may transfer it to another agent, and how long that waits to be accepted.
     transfer_to_agent: TransferRule,

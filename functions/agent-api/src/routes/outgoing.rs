@@ -53,8 +53,8 @@ pub(crate) struct NewMessage {
     pub(crate) again: Option<String>,
     /// What the agent wrote, if `text` or `caption` is its translation. Agents see it beside the message.
     pub(crate) original: Option<Original>,
-    /// An id that the client chooses: 1 to 64 printable ASCII characters without blanks. It comes back with the message
-    /// in the answer, the thread and the event, so that the client knows its own message again. It is no
+    /// An id that the client chooses: 1 to 64 printable ASCII characters without blanks. It comes back with the
+    /// message in the answer, the thread and the event, so that the client knows its own message again. It is no
     /// `Idempotency-Key`: the same one may come twice.
     pub(crate) client_id: Option<String>,
     /// The id of the message to reply to, in this interaction. Not allowed with a template, a reaction or `again`.
