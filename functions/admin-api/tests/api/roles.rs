@@ -150,6 +150,7 @@ const AGENT: &str = "
     agent GET /events
     agent GET /interactions
     agent GET /interactions/all
+    agent GET /interactions/waiting
     agent GET /interactions/{id}
     agent POST /interactions/{id}/accept
     agent PUT /interactions/{id}/ai
