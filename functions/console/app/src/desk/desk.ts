@@ -151,6 +151,7 @@ export function makeDesk(given: api.Me) {
   }
 
   // ---- The feed.
+  let readBefore = false
   const snapshot = () => snapshotOf(() => api.mine(caller), () => api.presence(caller))
 
   const feed = new Feed({
@@ -168,8 +169,9 @@ export function makeDesk(given: api.Me) {
       const before = new Map(store.interactions)
       store.replace(snapshot)
       news.value += 1
-      // An event that tells of it may be among those that were skipped.
-      renewal.call()
+      // An event that tells of it may be among those that were skipped. What was read when the page was loaded is new.
+      if (readBefore) renewal.call()
+      readBefore = true
       for (const it of store.mine()) {
         count(it.id, before.get(it.id))
         if (it.tab_open) showTab(it.id)
