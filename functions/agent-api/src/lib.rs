@@ -13,7 +13,7 @@
 //! | `PUT /agents/{id}/presence` | 3 reads, 1 transaction |
 //! | `GET /interactions` | 2 reads; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show; 1 query for each interaction's latest message |
 //! | `GET /interactions/all` | 1 query for each of an account's four shelves, 3 at most where a filter leaves most out; 1 batch read; 1 query for each entry |
-//! | `GET /interactions/waiting` | 1 query of the index for each of the caller's accounts; 1 batch read for each 100 open interactions, 5 at most; 1 query for each entry |
+//! | `GET /interactions/waiting` | for each of the caller's accounts, once in 5 s: 1 batch read for each 100 of its agents, 1 query of the index; 1 batch read for each 100 that no agent has, 5 at most; 1 query for each entry |
 //! | `POST /search` | for 5 s at most: 1 query for each 3,000 rows of a shelf; batch reads of what may match; 1 query for each thread, if messages are asked for |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |

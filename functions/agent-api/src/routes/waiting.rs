@@ -1,6 +1,6 @@
 //! What waits on the caller's accounts for somebody to pick it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::account::Account;
 use domain::effect::InteractionKey;
-use domain::ids::{AccountId, InteractionId};
+use domain::ids::AccountId;
 use domain::interaction::Interaction;
 use engine::ports::{Directory, PortError, Store as _};
 use futures_util::future::try_join_all;
@@ -73,11 +73,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
     let limit = usize::try_from(parameters.limit(SHOWN, MOST_SHOWN)?).unwrap_or_default();
     let accounts = app.directory().accounts().await?;
     let own = accounts.iter().filter(|account| account.agents.contains(&caller.agent));
-    let places = try_join_all(own.map(|account| app.unheld.of(app.store(), account))).await?;
-    let (places, left_out) = oldest(places.iter().flat_map(|places| places.iter().cloned()).collect());
+    let known = try_join_all(own.map(|account| app.unheld.of(app.store(), account))).await?;
+    let unlisted = known.iter().any(|known| known.cut);
+    let (places, left_out) = oldest(known.iter().flat_map(|known| known.places.iter().cloned()).collect());
     let found = try_join_all(places.chunks(AT_ONCE).map(|some| app.store().interactions_at(some))).await?;
     let mut found = longest_waiting(found.into_iter().flatten().collect());
-    let more = left_out || found.len() > limit;
+    let more = unlisted || left_out || found.len() > limit;
     found.truncate(limit);
     let since: Vec<_> = found.iter().map(|found| found.unanswered_since).collect();
     let entries = entries(app.store(), found, |_| true).await?;
@@ -89,41 +90,34 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
 #[derive(Debug, Default)]
 pub struct Unheld(Mutex<HashMap<AccountId, Known>>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     asked: Instant,
     places: Arc<[InteractionKey]>,
+    /// Whether the account has more open ones than are listed.
+    cut: bool,
 }
 
 impl Unheld {
     /// Those of an account. Most of the open ones have an agent, and stay with that one for long: the presences tell
     /// which, so that only those that wait are read.
-    async fn of(&self, store: &Interactions, account: &Account) -> Result<Arc<[InteractionKey]>, PortError> {
+    async fn of(&self, store: &Interactions, account: &Account) -> Result<Known, PortError> {
         let asked = Instant::now();
-        if let Some(known) = self.known(&account.id, asked) {
+        let kept = self.0.lock().ok().and_then(|known| known.get(&account.id).cloned());
+        if let Some(known) = kept.filter(|known| asked.duration_since(known.asked) < KNOWN) {
             return Ok(known);
         }
         // The presences first: what is taken in between is read in vain, and nothing is missed.
         let held = store.held_by(&account.agents).await?;
         let open = store.open_interactions(&account.id, None, MOST_OPEN).await?;
-        let places: Arc<[InteractionKey]> = without(open, &held).into();
+        let cut = open.len() == MOST_OPEN;
+        let places = open.into_iter().filter(|place| !held.contains(&place.interaction)).collect();
+        let found = Known { asked, places, cut };
         if let Ok(mut known) = self.0.lock() {
-            known.insert(account.id.clone(), Known { asked, places: places.clone() });
+            known.insert(account.id.clone(), found.clone());
         }
-        Ok(places)
+        Ok(found)
     }
-
-    fn known(&self, account: &AccountId, now: Instant) -> Option<Arc<[InteractionKey]>> {
-        let known = self.0.lock().ok()?;
-        let Known { asked, places } = known.get(account)?;
-        (now.duration_since(*asked) < KNOWN).then(|| places.clone())
-    }
-}
-
-/// Those of the open interactions that nobody holds.
-fn without(mut open: Vec<InteractionKey>, held: &BTreeSet<InteractionId>) -> Vec<InteractionKey> {
-    open.retain(|place| !held.contains(&place.interaction));
-    open
 }
 
 /// The oldest of these, as many as are looked at, and whether others are left out. Ids sort by time.
@@ -145,9 +139,11 @@ fn longest_waiting(mut found: Vec<Interaction>) -> Vec<Interaction> {
 
 #[cfg(test)]
 mod tests {
+    use cloud::testing::Stub;
     use domain::fixtures;
     use domain::ids::{AgentId, InteractionId};
     use domain::interaction::Status;
+    use serde_json::{Value, json};
     use ulid::Ulid;
 
     use super::*;
@@ -172,13 +168,35 @@ mod tests {
         assert_eq!(found.into_iter().map(|it| it.id).collect::<Vec<_>>(), [id(2), id(3), id(4), id(1)]);
     }
 
-    #[test]
-    fn one_that_waits_behind_hundreds_that_agents_have_is_looked_at() {
-        let key =
-            |number: u128| InteractionKey { interaction: id(number), ..fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key() };
-        let held = (0..600).map(id).collect();
-        let (places, left_out) = oldest(without((0..=600).rev().map(key).collect(), &held));
-        assert_eq!((places, left_out), (vec![key(600)], false));
+    #[tokio::test]
+    async fn one_that_waits_behind_hundreds_that_agents_have_is_found_and_all_desks_ask_once() {
+        let account = Account { agents: vec![AgentId::from_ulid(Ulid(1))], ..fixtures::account() };
+        let place = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key().conversation;
+        let open: Vec<Value> = (0..=600)
+            .rev()
+            .map(|number| {
+                let pk = format!("CONV#{}#{}", place.account, place.contact);
+                json!({ "pk": { "S": pk }, "sk": { "S": format!("INT#{}", id(number)) } })
+            })
+            .collect();
+        let held: Vec<_> = (0..600).map(|number| id(number).to_string()).collect();
+        let stub = Stub::start(move |call| {
+            let answer = match call.operation.rsplit_once('.').unwrap().1 {
+                "BatchGetItem" => json!({ "Responses": { "interactions": [{ "load": { "SS": held } }] }, "UnprocessedKeys": {} }),
+                _ => json!({ "Items": open, "Count": open.len() }),
+            };
+            Some((200, answer.to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let unheld = Unheld::default();
+        for _ in 0..3 {
+            let found = unheld.of(&store, &account).await.unwrap();
+            let found: Vec<_> = found.places.iter().map(|place| place.interaction.clone()).collect();
+            assert_eq!(found, [id(600)]);
+        }
+        let asked: Vec<_> = stub.calls().iter().map(|call| call.operation.rsplit_once('.').unwrap().1.to_owned()).collect();
+        assert_eq!(asked, ["BatchGetItem", "Query"]);
     }
 
     #[test]

@@ -114,13 +114,11 @@ impl Configuration {
         let complete = before.is_some() && self.table.get(complete_key::<T>(entity.id())).await?.is_some();
         let left: Vec<AgentId> = had.difference(&has).cloned().collect();
         let came: Vec<AgentId> = has.into_iter().filter(|agent| !(complete && had.contains(agent))).collect();
-        let moves = Moves { left: Leavers { agents: left, present: BTreeSet::new() }, came, completes: !complete };
-        if !moves.fit() {
-            // Their presences are read step by step.
-            return Ok(moves);
+        let mut moves = Moves { left: Leavers { agents: left, present: BTreeSet::new() }, came, completes: !complete };
+        if moves.fit() {
+            moves.left.present = self.present(&moves.left.agents).await?;
         }
-        let Moves { left, came, completes } = moves;
-        Ok(Moves { left: self.leavers(left.agents).await?, came, completes })
+        Ok(moves)
     }
 
     /// Deletes the items of members who are about to leave, when they are too many for the transaction of the write.
@@ -138,7 +136,8 @@ impl Configuration {
     async fn forget_some<T: Entity>(&self, id: &str, agents: &[AgentId]) -> PortResult<()> {
         for attempt in 1..=ATTEMPTS {
             let mut transaction = self.table.transaction();
-            self.leavers(agents.to_vec()).await?.add::<T, _>(&mut transaction, &self.presences.name, id, || ());
+            let left = Leavers { agents: agents.to_vec(), present: self.present(agents).await? };
+            left.add::<T, _>(&mut transaction, &self.presences.name, id, || ());
             if transaction.send().await? == Outcome::Done {
                 return Ok(());
             }
@@ -147,14 +146,10 @@ impl Configuration {
         Err(PortError { operation: "forget members", reason: format!("still in conflict after {ATTEMPTS} attempts") })
     }
 
-    /// Looks which of these agents have a presence.
-    async fn leavers(&self, agents: Vec<AgentId>) -> PortResult<Leavers> {
-        if agents.is_empty() {
-            return Ok(Leavers::default());
-        }
+    /// Which of these agents have a presence.
+    async fn present(&self, agents: &[AgentId]) -> PortResult<BTreeSet<AgentId>> {
         let presences = self.presences.batch(agents.iter().map(keys::presence).collect()).await?;
-        let present = presences.iter().filter_map(|item| keys::agent_at(text(item, "pk")?)).collect();
-        Ok(Leavers { agents, present })
+        Ok(presences.iter().filter_map(|item| keys::agent_at(text(item, "pk")?)).collect())
     }
 
     /// Deletes what leads to the members of an entity that is about to be deleted.

@@ -145,7 +145,6 @@ export class Feed {
         }
       } else {
         this.drop()
-        before?.close()
         tellLost()
       }
       const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.failures)
